@@ -1,0 +1,1 @@
+"""chronolake: a hybrid analytics engine for web archives."""

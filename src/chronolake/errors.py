@@ -1,0 +1,160 @@
+"""The one tree of errors: the class says what happened, its attributes hold the facts.
+
+    ChronolakeError
+    ├── SettingsError                a setting is unknown, unreadable or out of bounds
+    ├── InputError                   what was handed in cannot be read
+    │   ├── InputUnreadable          missing, without rights, a folder with nothing in it
+    │   └── FormatUnknown            readable, but no capture index, WARC, ARC or WACZ
+    ├── DatabaseError                PostgreSQL
+    │   ├── DatabaseUnavailable      no connection, or it broke
+    │   ├── DatabaseMisconfigured    too old, `wal_level` not logical, a right is missing
+    │   └── MigrationFailed          the schema could not be brought up to date
+    ├── LakeError                    the lake
+    │   ├── LakeUnavailable          catalog or files out of reach, extension missing
+    │   ├── LakeBusy                 another committer holds the lock
+    │   ├── SchemaMismatch           rows do not have the declared columns
+    │   └── StorageFull              no room left on the disk
+    └── QueryError                   a question or an SQL text
+        ├── QuestionUnknown          no question of that name
+        ├── ParameterInvalid         a parameter is missing, unknown or out of bounds
+        ├── SqlRefused               not one SELECT over known tables
+        ├── QueryTimeout             the deadline passed
+        └── EngineUnavailable        no engine can answer now
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Retry(StrEnum):
+    """Whether doing the same thing again can help."""
+
+    LATER = "later"  #: yes, without any change
+    NEVER = "never"  #: no: the request itself must change
+    OPERATOR = "operator"  #: yes, once a person has followed the hint
+
+
+class ChronolakeError(Exception):
+    """Something chronolake could not do; `hint` says what to do about it."""
+
+    retry: ClassVar[Retry] = Retry.NEVER
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None, **facts: object) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+        self.facts = facts
+
+    @property
+    def message(self) -> str:
+        """The sentence that says what happened."""
+        return str(self.args[0])
+
+
+class SettingsError(ChronolakeError):
+    """A setting is unknown, unreadable or out of bounds."""
+
+    retry = Retry.OPERATOR
+    hint = "See what is in force: chronolake settings"
+
+
+class InputError(ChronolakeError):
+    """What was handed in cannot be read."""
+
+
+class InputUnreadable(InputError):
+    """A path is missing, may not be read, or holds nothing."""
+
+    retry = Retry.OPERATOR
+
+
+class FormatUnknown(InputError):
+    """The content is no capture index, WARC, ARC or WACZ."""
+
+    hint = "The formats that can be read are listed in docs/formats.md."
+
+
+class DatabaseError(ChronolakeError):
+    """PostgreSQL could not do what was asked."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """PostgreSQL cannot be reached, or the connection broke."""
+
+    retry = Retry.LATER
+    hint = "Check that the server of DATABASE_URL runs: chronolake db url"
+
+
+class DatabaseMisconfigured(DatabaseError):
+    """PostgreSQL is too old, lacks `wal_level = logical`, or a right is missing."""
+
+    retry = Retry.OPERATOR
+
+
+class MigrationFailed(DatabaseError):
+    """The schema could not be brought up to date; nothing of the failed step was kept."""
+
+    retry = Retry.OPERATOR
+
+
+class LakeError(ChronolakeError):
+    """The lake could not do what was asked."""
+
+
+class LakeUnavailable(LakeError):
+    """The lake's catalog or files are out of reach."""
+
+    retry = Retry.LATER
+    hint = "Check the lake: chronolake lake info"
+
+
+class LakeBusy(LakeError):
+    """Another process is committing to the lake and did not finish in time."""
+
+    retry = Retry.LATER
+    hint = "Wait for the other ingest to end; nothing was lost, its batches are in the ledger."
+
+
+class SchemaMismatch(LakeError):
+    """Rows do not have the columns that the registry declares."""
+
+
+class StorageFull(LakeError):
+    """The disk has no room for what was to be written."""
+
+    retry = Retry.OPERATOR
+    hint = "Free room, then run the same command again: what was stored is not stored twice."
+
+
+class QueryError(ChronolakeError):
+    """A question or an SQL text could not be answered."""
+
+
+class QuestionUnknown(QueryError):
+    """There is no question of that name."""
+
+    hint = "List the questions: chronolake ask --list"
+
+
+class ParameterInvalid(QueryError):
+    """A parameter is missing, unknown or out of its bounds."""
+
+
+class SqlRefused(QueryError):
+    """The SQL text is not one SELECT over tables that are known."""
+
+    hint = "Write one SELECT over the lake's tables: chronolake lake info lists them."
+
+
+class QueryTimeout(QueryError):
+    """The query was stopped at its deadline."""
+
+    retry = Retry.LATER
+    hint = "Narrow the question, or raise CHRONOLAKE_QUERY_TIMEOUT_S."
+
+
+class EngineUnavailable(QueryError):
+    """No engine can answer this question now."""
+
+    retry = Retry.LATER

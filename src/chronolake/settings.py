@@ -1,0 +1,366 @@
+"""Settings: frozen values, read once from defaults < environment < flags, and handed down by section.
+
+Each setting is one field that names its environment variable, meaning and bounds. `load` remembers where each
+value came from, so that `chronolake settings` can say so; secrets print as `***`.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from chronolake.errors import SettingsError
+
+#: Variables that begin so are ours; an unknown one is a typing error, not a wish.
+OWN_PREFIXES = ("CHRONOLAKE_", "DUCKDB_", "PARQUET_", "DATA_SYNC_")
+#: Read by other parts than the settings: the test faults, and what starts a process.
+NOT_SETTINGS = frozenset({"CHRONOLAKE_FAULT"})
+
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?\s*$", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1} | {
+    f"{letter}{infix}b": (1024 if infix else 1000) ** power
+    for power, letter in enumerate("kmgt", start=1)
+    for infix in ("", "i")
+}
+
+
+def _bytes(value: object) -> object:
+    """Read `4GB`, `512MiB` or a plain number of bytes, with DuckDB's units (GB = 1000^3, GiB = 1024^3)."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.match(value)
+    if match is None:
+        raise ValueError("write a size such as 4GB or 512MiB")
+    return int(float(match[1]) * _UNITS[(match[2] or "").lower()])
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("write it as postgresql://user:password@host:port/database")
+    return value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+
+
+class Layout(StrEnum):
+    """How the lake partitions its tables. The order inside each file is always (domain, timestamp)."""
+
+    BUCKET = "bucket"  #: 16 buckets of the domain: a scrape writes one, a reader asks for one
+    YEAR_MONTH = "year_month"  #: the plan's (year, month), for archives that are read by time
+    BUCKET_YEAR = "bucket_year"  #: 16 buckets of the domain, then the year
+    NONE = "none"  #: no partitions: staged files are adopted as they are
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class HomeSettings(_Section):
+    """Where things lie on this machine."""
+
+    path: Path = Field(
+        default=Path("~/.chronolake"),
+        alias="CHRONOLAKE_HOME",
+        description="Folder of the embedded PostgreSQL, the lake and the staged files.",
+    )
+
+    @cached_property
+    def root(self) -> Path:
+        """The home as an absolute path."""
+        return self.path.expanduser().resolve()
+
+
+class DatabaseSettings(_Section):
+    """PostgreSQL."""
+
+    url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = Field(
+        default=None,
+        alias="DATABASE_URL",
+        description="PostgreSQL 16 or newer with wal_level=logical. Unset: an embedded PostgreSQL 18 in the home.",
+    )
+    pool_size: int = Field(
+        default=8, ge=1, le=200, alias="CHRONOLAKE_DB_POOL_SIZE", description="Connections a process may hold."
+    )
+    connect_timeout_s: float = Field(
+        default=10.0, gt=0, le=600, alias="CHRONOLAKE_DB_CONNECT_TIMEOUT_S",
+        description="Seconds to wait for a connection before it counts as unavailable.",
+    )  # fmt: skip
+
+
+class DuckDBSettings(_Section):
+    """The analytical engine of each process."""
+
+    database_path: Path = Field(
+        default=Path("/var/lib/duckdb/chrono_analytics.db"),
+        alias="DUCKDB_DATABASE_PATH",
+        description=(
+            "Scratch database of the engine; what does not fit in memory spills into `<path>.tmp`. Facts never"
+            " live here. Left at its default where its folder cannot be written, the home serves instead."
+        ),
+    )
+    memory_limit: Bytes = Field(
+        default="4GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="DUCKDB_MEMORY_LIMIT",
+        description="Memory one process's engine may use, at most 80 % of the machine's.",
+    )
+    worker_threads: int = Field(
+        default=4, ge=1, le=1024, alias="DUCKDB_WORKER_THREADS", description="Threads of the engine."
+    )
+    enable_s3: bool = Field(
+        default=True, alias="DUCKDB_ENABLE_S3", description="Load httpfs, so that Parquet on S3 and HTTP can be read."
+    )
+
+
+class ParquetSettings(_Section):
+    """How Parquet is written, staged files and lake files alike."""
+
+    compression: Annotated[Literal["ZSTD", "LZ4"], BeforeValidator(_upper)] = Field(
+        default="ZSTD", alias="PARQUET_COMPRESSION", description="Compression of Parquet files: ZSTD or LZ4."
+    )
+    row_group_size: int = Field(
+        default=1_000_000, ge=2048, le=100_000_000, alias="PARQUET_ROW_GROUP_SIZE", description="Rows per row group."
+    )
+    page_size: int = Field(
+        default=1_048_576, ge=4096, le=100_000_000, alias="PARQUET_PAGE_SIZE",
+        description="Bytes per data page, in the files that chronolake's own writer lays down.",
+    )  # fmt: skip
+
+
+class SyncSettings(_Section):
+    """How the lake is kept equal to PostgreSQL."""
+
+    batch_size: int = Field(
+        default=10_000, ge=1, le=10_000_000, alias="DATA_SYNC_BATCH_SIZE",
+        description="Rows that one lake commit takes from the change stream at most.",
+    )  # fmt: skip
+    interval_s: float = Field(
+        default=300, gt=0, le=86_400, alias="DATA_SYNC_INTERVAL",
+        description="Seconds after which `serve` looks for ledger batches that no ingest has carried to the lake.",
+    )  # fmt: skip
+    dual_write: bool = Field(
+        default=True, alias="ENABLE_DUAL_WRITE",
+        description="Ingest stages each batch for the lake in the transaction that stores it in PostgreSQL.",
+    )  # fmt: skip
+
+
+class LakeSettings(_Section):
+    """The lake's place and layout."""
+
+    data_path: str | None = Field(
+        default=None, alias="CHRONOLAKE_LAKE_PATH",
+        description="Folder or s3:// address of the lake's files. Unset: `lake` in the home.",
+    )  # fmt: skip
+    layout: Layout = Field(
+        default=Layout.BUCKET, alias="CHRONOLAKE_LAKE_LAYOUT",
+        description="Partitions of a lake that is being created: bucket, year_month, bucket_year or none.",
+    )  # fmt: skip
+    lock_timeout_s: float = Field(
+        default=120, gt=0, le=3600, alias="CHRONOLAKE_LAKE_LOCK_TIMEOUT_S",
+        description="Seconds to wait for another process that is committing to the lake.",
+    )  # fmt: skip
+
+
+class IngestSettings(_Section):
+    """Reading captures."""
+
+    batch_rows: int = Field(
+        default=200_000, ge=1, le=5_000_000, alias="CHRONOLAKE_INGEST_BATCH_ROWS",
+        description="Captures stored in one PostgreSQL transaction, and in one staged file.",
+    )  # fmt: skip
+    max_line_bytes: Bytes = Field(
+        default=16 * 1024 * 1024, alias="CHRONOLAKE_MAX_LINE_BYTES",
+        description="A line longer than this is rejected without being held in memory.",
+    )  # fmt: skip
+
+
+class QuerySettings(_Section):
+    """Answering questions."""
+
+    timeout_s: float = Field(
+        default=60, gt=0, le=86_400, alias="CHRONOLAKE_QUERY_TIMEOUT_S",
+        description="Seconds after which a query is stopped.",
+    )  # fmt: skip
+    max_rows: int = Field(
+        default=10_000, ge=1, le=10_000_000, alias="CHRONOLAKE_QUERY_MAX_ROWS",
+        description="Rows that an ad-hoc SQL answer holds at most.",
+    )  # fmt: skip
+    concurrency: int = Field(
+        default=4, ge=1, le=256, alias="CHRONOLAKE_QUERY_CONCURRENCY",
+        description="Analytical queries that one process runs at the same time; others queue.",
+    )  # fmt: skip
+    queue_size: int = Field(
+        default=64, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_QUEUE_SIZE",
+        description="Queries that may wait; one more is refused at once.",
+    )  # fmt: skip
+    analytics_enabled: bool = Field(
+        default=True, alias="ANALYTICS_ENABLED",
+        description="Answer from the lake. Off: PostgreSQL answers every question.",
+    )  # fmt: skip
+
+
+class CacheSettings(_Section):
+    """The result cache."""
+
+    redis_url: SecretStr | None = Field(
+        default=None, alias="REDIS_URL",
+        description="Redis or Valkey that `/health/ready` watches and the result cache uses. Unset: in process.",
+    )  # fmt: skip
+
+
+class ServerSettings(_Section):
+    """The API."""
+
+    port: int = Field(default=8000, ge=1, le=65535, alias="CHRONOLAKE_PORT", description="Port on 127.0.0.1.")
+
+
+class LogSettings(_Section):
+    """Logs."""
+
+    format: Literal["console", "json"] = Field(
+        default="console", alias="CHRONOLAKE_LOG_FORMAT", description="Form of the log on standard error: console or json."
+    )
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        default="WARNING", alias="CHRONOLAKE_LOG_LEVEL", description="Least severe message that is logged."
+    )
+
+
+class Settings(BaseModel):
+    """All settings, by section."""
+
+    model_config = ConfigDict(frozen=True)
+
+    home: HomeSettings = HomeSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    duckdb: DuckDBSettings = DuckDBSettings()
+    parquet: ParquetSettings = ParquetSettings()
+    sync: SyncSettings = SyncSettings()
+    lake: LakeSettings = LakeSettings()
+    ingest: IngestSettings = IngestSettings()
+    query: QuerySettings = QuerySettings()
+    cache: CacheSettings = CacheSettings()
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+    #: where each value that is not a default came from, by variable
+    origins: dict[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def duckdb_scratch(self) -> Path:
+        """The engine's scratch database: the setting, or the home where the default cannot be written."""
+        path = self.duckdb.database_path.expanduser()
+        if "DUCKDB_DATABASE_PATH" in self.origins or _writable(path.parent):
+            return path
+        return self.home.root / "duckdb" / path.name
+
+    @cached_property
+    def lake_path(self) -> str:
+        """Folder or address of the lake's files."""
+        return self.lake.data_path or str(self.home.root / "lake")
+
+    @cached_property
+    def staging(self) -> Path:
+        """Folder of staged files."""
+        return self.home.root / "staged"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One line of `chronolake settings`."""
+
+    variable: str
+    value: str
+    origin: str
+    meaning: str
+
+
+def load(environment: Mapping[str, str] | None = None, **flags: object) -> Settings:
+    """Read the settings from the environment, then let `flags` (by variable name; None is "not said") overrule.
+
+    Raises:
+        SettingsError: a value is out of bounds, or a variable with one of our prefixes is unknown.
+    """
+    environment = os.environ if environment is None else environment
+    said: dict[str, tuple[object, str]] = {}
+    known = {variable for variable, *_ in _fields()}
+    for variable, value in environment.items():
+        if variable in known:
+            # An empty variable is how a shell or a compose file leaves one out.
+            if value != "":
+                said[variable] = (value, "environment")
+        elif variable.startswith(OWN_PREFIXES) and variable not in NOT_SETTINGS:
+            near = difflib.get_close_matches(variable, known, n=1)
+            raise SettingsError(
+                f"{variable} is no setting", hint=f"Did you mean {near[0]}?" if near else None, variable=variable
+            )
+    said |= {name: (value, "flag") for name, value in flags.items() if value is not None}
+    sections: dict[str, Any] = {}
+    for section, model in _sections():
+        values = {f.alias: said[f.alias][0] for f in model.model_fields.values() if f.alias in said}
+        try:
+            sections[section] = model.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0])
+            value, origin = said[variable]
+            shown = "***" if _is_secret(variable) else repr(value)
+            raise SettingsError(
+                f"{variable}={shown} (from the {origin}): {first['msg']}", hint=_meaning(variable), variable=variable
+            ) from None
+    return Settings(**sections, origins={name: origin for name, (_, origin) in said.items()})
+
+
+def show(settings: Settings) -> list[Shown]:
+    """What is in force and where each value came from; secrets as `***`."""
+    lines = []
+    for variable, section, name, meaning in _fields():
+        value = getattr(getattr(settings, section), name)
+        origin = settings.origins.get(variable, "default")
+        if isinstance(value, SecretStr):
+            value = "***"
+        if variable == "DUCKDB_DATABASE_PATH" and settings.duckdb_scratch != value:
+            origin = f"default, but {value.parent} cannot be written"
+            value = settings.duckdb_scratch
+        lines.append(Shown(variable, "unset" if value is None else str(value), origin, meaning))
+    return lines
+
+
+def _sections() -> list[tuple[str, type[_Section]]]:
+    return [
+        (name, model.annotation)
+        for name, model in Settings.model_fields.items()
+        if isinstance(model.annotation, type) and issubclass(model.annotation, _Section)
+    ]
+
+
+def _fields() -> list[tuple[str, str, str, str]]:
+    """(variable, section, field, meaning) of every setting."""
+    return [
+        (str(f.alias), section, name, str(f.description))
+        for section, model in _sections()
+        for name, f in model.model_fields.items()
+    ]
+
+
+def _meaning(variable: str) -> str:
+    return next(meaning for name, _, _, meaning in _fields() if name == variable)
+
+
+def _is_secret(variable: str) -> bool:
+    section, name = next((s, n) for v, s, n, _ in _fields() if v == variable)
+    annotation = dict(_sections())[section].model_fields[name].annotation
+    return SecretStr in (annotation, *get_args(annotation)) or variable.endswith("_URL")
+
+
+def _writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK)
