@@ -1,25 +1,25 @@
 """The one tree of errors: the class says what happened, its attributes hold the facts.
 
-    ChronolakeError
-    ├── SettingsError                a setting is unknown, unreadable or out of bounds
-    ├── InputError                   what was handed in cannot be read
-    │   ├── InputUnreadable          missing, without rights, a folder with nothing in it
-    │   └── FormatUnknown            readable, but no capture index, WARC, ARC or WACZ
-    ├── DatabaseError                PostgreSQL
-    │   ├── DatabaseUnavailable      no connection, or it broke
-    │   ├── DatabaseMisconfigured    too old, `wal_level` not logical, a right is missing
-    │   └── MigrationFailed          the schema could not be brought up to date
-    ├── LakeError                    the lake
-    │   ├── LakeUnavailable          catalog or files out of reach, extension missing
-    │   ├── LakeBusy                 another committer holds the lock
-    │   ├── SchemaMismatch           rows do not have the declared columns
-    │   └── StorageFull              no room left on the disk
-    └── QueryError                   a question or an SQL text
-        ├── QuestionUnknown          no question of that name
-        ├── ParameterInvalid         a parameter is missing, unknown or out of bounds
-        ├── SqlRefused               not one SELECT over known tables
-        ├── QueryTimeout             the deadline passed
-        └── EngineUnavailable        no engine can answer now
+ChronolakeError
+├── SettingsError                a setting is unknown, unreadable or out of bounds
+├── InputError                   what was handed in cannot be read
+│   ├── InputUnreadable          missing, without rights, a folder with nothing in it
+│   └── FormatUnknown            readable, but no capture index, WARC, ARC or WACZ
+├── DatabaseError                PostgreSQL
+│   ├── DatabaseUnavailable      no connection, or it broke
+│   ├── DatabaseMisconfigured    too old, `wal_level` not logical, a right is missing
+│   └── MigrationFailed          the schema could not be brought up to date
+├── LakeError                    the lake
+│   ├── LakeUnavailable          catalog or files out of reach, extension missing
+│   ├── LakeBusy                 another committer holds the lock
+│   ├── SchemaMismatch           rows do not have the declared columns
+│   └── StorageFull              no room left on the disk
+└── QueryError                   a question or an SQL text
+    ├── QuestionUnknown          no question of that name
+    ├── ParameterInvalid         a parameter is missing, unknown or out of bounds
+    ├── SqlRefused               not one SELECT over known tables
+    ├── QueryTimeout             the deadline passed
+    └── EngineUnavailable        no engine can answer now
 """
 
 from enum import StrEnum

@@ -2,7 +2,7 @@
 
 A point is armed by the environment, so that it reaches a child process as it would reach a real one:
 `CHRONOLAKE_FAULT=ingest.after_stage` kills the process there as `kill -9` would,
-`CHRONOLAKE_FAULT=lake.commit:error` raises `OSError` instead, and `name@3` means the third time it is reached.
+`CHRONOLAKE_FAULT=lake.after_commit:error` raises `OSError` instead, and `name@3` means the third time.
 Unarmed, a point costs one dictionary look-up.
 """
 

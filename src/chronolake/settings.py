@@ -88,10 +88,14 @@ class DatabaseSettings(_Section):
     url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = Field(
         default=None,
         alias="DATABASE_URL",
-        description="PostgreSQL 16 or newer with wal_level=logical. Unset: an embedded PostgreSQL 18 in the home.",
+        description="PostgreSQL 16 or newer, wal_level=logical. Unset: embedded PostgreSQL 18 in the home.",
     )
     pool_size: int = Field(
-        default=8, ge=1, le=200, alias="CHRONOLAKE_DB_POOL_SIZE", description="Connections a process may hold."
+        default=8,
+        ge=1,
+        le=200,
+        alias="CHRONOLAKE_DB_POOL_SIZE",
+        description="Connections a process may hold.",
     )
     connect_timeout_s: float = Field(
         default=10.0, gt=0, le=600, alias="CHRONOLAKE_DB_CONNECT_TIMEOUT_S",
@@ -106,8 +110,8 @@ class DuckDBSettings(_Section):
         default=Path("/var/lib/duckdb/chrono_analytics.db"),
         alias="DUCKDB_DATABASE_PATH",
         description=(
-            "Scratch database of the engine; what does not fit in memory spills into `<path>.tmp`. Facts never"
-            " live here. Left at its default where its folder cannot be written, the home serves instead."
+            "Scratch database of the engine; what does not fit in memory spills into `<path>.tmp`."
+            " Facts never live here. Left at its default where its folder cannot be written, the home serves instead."
         ),
     )
     memory_limit: Bytes = Field(
@@ -119,7 +123,9 @@ class DuckDBSettings(_Section):
         default=4, ge=1, le=1024, alias="DUCKDB_WORKER_THREADS", description="Threads of the engine."
     )
     enable_s3: bool = Field(
-        default=True, alias="DUCKDB_ENABLE_S3", description="Load httpfs, so that Parquet on S3 and HTTP can be read."
+        default=True,
+        alias="DUCKDB_ENABLE_S3",
+        description="Load httpfs, so that Parquet on S3 and HTTP can be read.",
     )
 
 
@@ -130,7 +136,11 @@ class ParquetSettings(_Section):
         default="ZSTD", alias="PARQUET_COMPRESSION", description="Compression of Parquet files: ZSTD or LZ4."
     )
     row_group_size: int = Field(
-        default=1_000_000, ge=2048, le=100_000_000, alias="PARQUET_ROW_GROUP_SIZE", description="Rows per row group."
+        default=1_000_000,
+        ge=2048,
+        le=100_000_000,
+        alias="PARQUET_ROW_GROUP_SIZE",
+        description="Rows per row group.",
     )
     page_size: int = Field(
         default=1_048_576, ge=4096, le=100_000_000, alias="PARQUET_PAGE_SIZE",
@@ -143,11 +153,11 @@ class SyncSettings(_Section):
 
     batch_size: int = Field(
         default=10_000, ge=1, le=10_000_000, alias="DATA_SYNC_BATCH_SIZE",
-        description="Rows that one lake commit takes from the change stream at most.",
+        description="Rows that the sync takes from PostgreSQL at a time.",
     )  # fmt: skip
     interval_s: float = Field(
         default=300, gt=0, le=86_400, alias="DATA_SYNC_INTERVAL",
-        description="Seconds after which `serve` looks for ledger batches that no ingest has carried to the lake.",
+        description="Seconds after which `serve` looks again for ledger batches that the lake lacks.",
     )  # fmt: skip
     dual_write: bool = Field(
         default=True, alias="ENABLE_DUAL_WRITE",
@@ -215,7 +225,7 @@ class CacheSettings(_Section):
 
     redis_url: SecretStr | None = Field(
         default=None, alias="REDIS_URL",
-        description="Redis or Valkey that `/health/ready` watches and the result cache uses. Unset: in process.",
+        description="Redis or Valkey for the result cache; `/health/ready` watches it. Unset: in process.",
     )  # fmt: skip
 
 
@@ -229,7 +239,9 @@ class LogSettings(_Section):
     """Logs."""
 
     format: Literal["console", "json"] = Field(
-        default="console", alias="CHRONOLAKE_LOG_FORMAT", description="Form of the log on standard error: console or json."
+        default="console",
+        alias="CHRONOLAKE_LOG_FORMAT",
+        description="Form of the log on standard error: console or json.",
     )
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         default="WARNING", alias="CHRONOLAKE_LOG_LEVEL", description="Least severe message that is logged."
@@ -285,7 +297,7 @@ class Shown:
 
 
 def load(environment: Mapping[str, str] | None = None, **flags: object) -> Settings:
-    """Read the settings from the environment, then let `flags` (by variable name; None is "not said") overrule.
+    """Read the settings from the environment, then let `flags` (by variable; None is not said) overrule.
 
     Raises:
         SettingsError: a value is out of bounds, or a variable with one of our prefixes is unknown.
@@ -301,7 +313,9 @@ def load(environment: Mapping[str, str] | None = None, **flags: object) -> Setti
         elif variable.startswith(OWN_PREFIXES) and variable not in NOT_SETTINGS:
             near = difflib.get_close_matches(variable, known, n=1)
             raise SettingsError(
-                f"{variable} is no setting", hint=f"Did you mean {near[0]}?" if near else None, variable=variable
+                f"{variable} is no setting",
+                hint=f"Did you mean {near[0]}?" if near else None,
+                variable=variable,
             )
     said |= {name: (value, "flag") for name, value in flags.items() if value is not None}
     sections: dict[str, Any] = {}
@@ -315,7 +329,9 @@ def load(environment: Mapping[str, str] | None = None, **flags: object) -> Setti
             value, origin = said[variable]
             shown = "***" if _is_secret(variable) else repr(value)
             raise SettingsError(
-                f"{variable}={shown} (from the {origin}): {first['msg']}", hint=_meaning(variable), variable=variable
+                f"{variable}={shown} (from the {origin}): {first['msg']}",
+                hint=_meaning(variable),
+                variable=variable,
             ) from None
     return Settings(**sections, origins={name: origin for name, (_, origin) in said.items()})
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-#: Columns of a raw batch. All strings are as given, `-` included; null means that the format has no such field.
-#: Bytes that are not UTF-8 are percent-encoded (`\xe9` as `%E9`), and the whole line then stands in `raw_line`.
+#: Columns of a raw batch. All strings are as given, `-` included; null: the format has no such field.
+#: Bytes that are not UTF-8 are percent-encoded (`\xe9` as `%E9`); the whole line then stands in `raw_line`.
 RAW_SCHEMA = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),  # line or record number in the file, from 1
@@ -31,7 +31,9 @@ RAW_SCHEMA = pa.schema(
         pa.field("charset", pa.string()),
         pa.field("languages", pa.string()),
         pa.field("truncated", pa.string()),
-        pa.field("record_type", pa.string()),  # WARC-Type where the format says it; else null, and mime decides
+        pa.field(
+            "record_type", pa.string()
+        ),  # WARC-Type where the format says it; else null, and mime decides
         pa.field("crawl", pa.string()),
         pa.field("raw_line", pa.binary()),
     ]

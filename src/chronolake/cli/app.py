@@ -1,0 +1,88 @@
+"""The commands and how errors leave the program."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import click
+import typer
+
+from chronolake import settings as settings_module
+from chronolake.cli import ask, bench, database, demo, ingest, quarantine, serve
+from chronolake.cli.output import print_error, print_json, print_rows
+from chronolake.errors import ChronolakeError
+from chronolake.telemetry import logs
+
+app = typer.Typer(
+    name="chronolake",
+    help="A hybrid analytics engine for web archives: PostgreSQL holds the truth, a lake of Parquet answers.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+app.command(
+    epilog="Examples:\n\n  chronolake ingest captures.cdx.gz --project news\n\n"
+    "  chronolake ingest warcs/ 'more/*.wacz' --project news --json\n\n"
+    "  zcat big.cdx.gz | chronolake ingest - --project news"
+)(ingest.ingest)
+app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Examples:\n\n  chronolake ask --list\n\n"
+    "  chronolake ask project_summary --project news\n\n"
+    "  chronolake ask domain_timeline --domain nasa.gov --interval year --json",
+)(ask.ask)
+app.command(
+    epilog="Examples:\n\n  chronolake sql 'SELECT status_code, count(*) FROM cdx_records GROUP BY 1'\n\n"
+    "  chronolake sql 'SELECT url, timestamp FROM cdx_records' --limit 5 --json"
+)(ask.sql)
+app.command(epilog="Example:\n\n  chronolake serve --port 8000")(serve.serve)
+app.command(hidden=True, epilog="Example:\n\n  chronolake demo --once")(demo.demo)
+app.add_typer(database.db, name="db")
+app.add_typer(database.lake, name="lake")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(bench.app, name="bench")
+
+
+@app.command(name="settings", epilog="Example:\n\n  PARQUET_COMPRESSION=LZ4 chronolake settings --json")
+def show_settings(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print every setting in force, where its value came from and what it does; secrets never."""
+    lines = settings_module.show(settings_module.load())
+    if as_json:
+        print_json([vars(line) for line in lines])
+    else:
+        print_rows([vars(line) for line in lines])
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 an error that was explained, 2 a command that was misspelt."""
+    as_json = "--json" in sys.argv[1:]
+    with _explained(as_json=as_json):
+        settings = settings_module.load()
+        logs.configure(settings.log)
+        app(standalone_mode=False)
+
+
+@contextmanager
+def _explained(*, as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except ChronolakeError as error:
+        print_error(error, as_json=as_json)
+        sys.exit(1)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,124 @@
+"""What the commands print: JSON documents, tables, errors. Standard output is for answers only."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chronolake.errors import ChronolakeError
+
+#: Errors, progress and remarks go here, so that standard output stays one document.
+stderr = Console(stderr=True, highlight=False)
+stdout = Console(highlight=False)
+
+
+def print_json(document: object) -> None:
+    """Print `document` as one JSON document, non-ASCII text readable."""
+    sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Print rows as a table whose columns are the keys of the first row; one row stands upright."""
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    if len(rows) == 1:
+        table.add_column("field")
+        table.add_column("value", overflow="fold")
+        for key, value in rows[0].items():
+            table.add_row(key, _cell(value))
+    elif rows:
+        for key, value in rows[0].items():
+            table.add_column(
+                key, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold"
+            )
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row.values()))
+    else:
+        stdout.print("[dim]no rows[/dim]")
+        return
+    stdout.print(table)
+
+
+def print_error(error: ChronolakeError, *, as_json: bool) -> None:
+    """Print what happened and the remedy; as a JSON document where that was asked for."""
+    if as_json:
+        print_json({"error": error_document(error)})
+        return
+    stderr.print(f"[red]error:[/red] {escape(error.message)}", soft_wrap=True)
+    if error.hint:
+        stderr.print(f"       {escape(error.hint)}", soft_wrap=True)
+
+
+def error_document(error: ChronolakeError) -> dict[str, str]:
+    """An error as JSON: its class, message, hint and whether trying again helps."""
+    return {
+        "type": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "retry": error.retry.value,
+    }
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "[dim]-[/dim]"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, dict | list):
+        return escape(json.dumps(value, default=_plain, ensure_ascii=False))
+    return escape(_plain(value) if isinstance(value, datetime) else str(value))
+
+
+@singledispatch
+def _plain(value: object) -> object:
+    """The JSON form of a value that json does not know."""
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+@_plain.register
+def _(value: datetime) -> str:
+    # Every timestamp of ours is UTC, with or without a zone on it.
+    return value.replace(tzinfo=None).isoformat() + "Z"
+
+
+@_plain.register
+def _(value: date) -> str:
+    return value.isoformat()
+
+
+@_plain.register
+def _(value: BaseModel) -> dict[str, Any]:
+    return value.model_dump()
+
+
+@_plain.register
+def _(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+@_plain.register
+def _(value: bytes) -> str:
+    return value.hex()
+
+
+@_plain.register(UUID)
+@_plain.register(Path)
+def _(value: object) -> str:
+    return str(value)
+
+
+@_plain.register
+def _(value: Enum) -> object:
+    return value.value

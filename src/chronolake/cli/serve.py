@@ -1,0 +1,27 @@
+"""`chronolake serve`: the API on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from chronolake.api import serve as serve_api
+from chronolake.ingest import LedgerCarrier
+from chronolake.services import open_services
+from chronolake.settings import load
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = None,
+) -> None:
+    """Serve the API, health checks and metrics on 127.0.0.1 until Ctrl-C."""
+    settings = load(CHRONOLAKE_PORT=port)
+    with open_services(settings) as services:
+        carrier = None
+        if services.committer is not None:
+            carrier = LedgerCarrier(committer=services.committer, interval_s=settings.sync.interval_s)
+            carrier.start()
+        try:
+            serve_api(services, settings.server.port)
+        finally:
+            if carrier is not None:
+                carrier.stop()

@@ -1,0 +1,384 @@
+"""The ingest pipeline: files in, captures in both stores, and an account of every line.
+
+Three stages overlap: a reader thread parses and normalises, the caller's thread stores batch after batch in
+PostgreSQL, and a committer thread carries what has been stored to the lake. Queues between them are short, so
+memory stays bounded whatever the files' size.
+"""
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import BinaryIO, Self, TypeVar
+
+import pyarrow as pa
+
+from chronolake import faults
+from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, Table
+from chronolake.capture.host import psl_version
+from chronolake.capture.record import CaptureBatch, RawBatch
+from chronolake.clock import Clock, SystemClock
+from chronolake.errors import ChronolakeError
+from chronolake.ingest.committer import Carried, Committer
+from chronolake.ingest.dual_write import store
+from chronolake.oltp import Database, current_lsn, imports, projects
+from chronolake.settings import Settings
+from chronolake.sources.local import expand, read_captures
+from chronolake.sources.local.normalise import Normaliser
+from chronolake.telemetry import logs, metrics
+
+#: Normalised batches that may wait between reader and store.
+QUEUE_BATCHES = 2
+_OFFER_S = 0.1
+#: Rows that wait before the committer runs beside the store. Each lake commit makes a file per partition, so
+#: a commit should be large; what waits is in PostgreSQL and on disk, not in memory.
+ROWS_PER_CARRY = 1_000_000
+
+T = TypeVar("T")
+
+_log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """What to ingest: paths as `read_captures` takes them, into the project of that name."""
+
+    paths: tuple[str, ...]
+    project: str
+    #: None: told by the format (wayback, commoncrawl, else local)
+    archive_source: str | None = None
+    stdin: BinaryIO | None = None
+
+
+@dataclass
+class Counts:
+    """The account of an import: `read = stored + duplicate + rejected` holds at every moment."""
+
+    read: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    repaired: int = 0
+    rejected_by_reason: Counter[str] = field(default_factory=Counter)
+
+    def add(self, batch: CaptureBatch, stored: int) -> None:
+        """Count one batch of which `stored` rows were new."""
+        self.read += batch.read
+        self.stored += stored
+        self.duplicate += batch.table.num_rows - stored
+        self.rejected += len(batch.rejected)
+        self.repaired += batch.repaired
+        self.rejected_by_reason.update(rejection.reason.value for rejection in batch.rejected)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an import is: bytes as they lie on disk, `bytes_total` null for standard input."""
+
+    bytes_read: int
+    bytes_total: int | None
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an import did. The lake covers everything up to `as_of_lsn` where `in_lake` is true."""
+
+    import_id: int
+    project_id: int
+    counts: Counts
+    elapsed_s: float
+    as_of_lsn: str
+    in_lake: bool
+    failures: tuple[ChronolakeError, ...]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    captures: CaptureBatch
+    bytes_read: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One import: what to store where, and `batches`, which needs to know the project's id."""
+
+    table: Table
+    project: str
+    paths: tuple[str, ...]
+    batches: Callable[[int], Iterator[_Batch]]
+    archive_source: str | None = None
+    failures: list[ChronolakeError] = field(default_factory=list)
+    bytes_total: int | None = None
+    on_progress: Callable[[Progress], None] | None = None
+
+
+class ParquetPipeline:
+    """Brings captures into PostgreSQL and the lake."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        committer: Committer | None,
+        settings: Settings,
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._committer = committer
+        self._settings = settings
+        self._clock = clock or SystemClock()
+
+    def ingest(
+        self, request: IngestRequest, on_progress: Callable[[Progress], None] | None = None
+    ) -> IngestReport:
+        """Read every path, store what is new and carry it to the lake.
+
+        Files that cannot be read are reported in `failures` and hide no other file. Ingesting the same file
+        twice stores nothing the second time.
+
+        Raises:
+            InputError: nothing could be read of any path.
+            DatabaseError: PostgreSQL failed; what was stored stays, and running it again goes on from there.
+            LakeError: the lake could not take the batches; they stay in the ledger for the next run.
+        """
+        sizes = [file.size for file in expand(request.paths)]
+        failures: list[ChronolakeError] = []
+        raw = read_captures(
+            request.paths,
+            max_line_bytes=self._settings.ingest.max_line_bytes,
+            batch_rows=self._settings.ingest.batch_rows,
+            stdin=request.stdin,
+            on_error=failures.append,
+        )
+        report = self._run(
+            _Work(
+                table=CDX_RECORDS,
+                project=request.project,
+                paths=request.paths,
+                batches=lambda project_id: self._normalised(raw, project_id, request.archive_source),
+                archive_source=request.archive_source,
+                failures=failures,
+                bytes_total=None if None in sizes else sum(size or 0 for size in sizes),
+                on_progress=on_progress,
+            )
+        )
+        if failures and not report.counts.read:
+            raise failures[0]
+        return report
+
+    def ingest_raw(
+        self, project: str, raw: Iterable[RawBatch], archive_source: str | None = None
+    ) -> IngestReport:
+        """Store raw batches that come from elsewhere than a file, with the same account."""
+        return self._run(
+            _Work(
+                table=CDX_RECORDS,
+                project=project,
+                paths=("(records)",),
+                batches=lambda project_id: self._normalised(iter(raw), project_id, archive_source),
+                archive_source=archive_source,
+            )
+        )
+
+    def ingest_pages(self, project: str, pages: Iterable[pa.Table]) -> IngestReport:
+        """Store page tables (`CONTENT_ANALYTICS` less project_id and batch_id) of a project's captures."""
+
+        def batches(project_id: int) -> Iterator[_Batch]:
+            for table in pages:
+                column = pa.repeat(pa.scalar(project_id, pa.int32()), table.num_rows)
+                numbered = table.append_column("project_id", column)
+                yield _Batch(CaptureBatch(file="(pages)", table=numbered), bytes_read=0)
+
+        return self._run(_Work(table=CONTENT_ANALYTICS, project=project, paths=("(pages)",), batches=batches))
+
+    def _normalised(
+        self, raw: Iterator[RawBatch], project_id: int, archive_source: str | None
+    ) -> Iterator[_Batch]:
+        normaliser = Normaliser(project_id, archive_source)
+        batches = (_Batch(normaliser.normalise(batch), batch.bytes_read) for batch in raw)
+        return _coalesced(batches, self._settings.ingest.batch_rows)
+
+    def _run(self, work: _Work) -> IngestReport:
+        started = self._clock.monotonic()
+        with self._database.connection() as conn:
+            project_id = projects.ensure(conn, work.project)
+            import_id = imports.begin(
+                conn,
+                project_id=project_id,
+                paths=list(work.paths),
+                archive_source=work.archive_source,
+                psl_version=psl_version(),
+            )
+        counts = Counts()
+        state = "failed"
+        try:
+            with self._database.connection() as held, imports.hold(held, import_id):
+                # The lock belongs to the session; an open transaction would hold back vacuum all the while.
+                held.commit()
+                lsn = self._store(work, work.batches(project_id), import_id, counts)
+            state = "failed" if work.failures and not counts.read else "done"
+        finally:
+            self._finish(import_id, counts, state)
+        if lsn is None:
+            with self._database.connection() as conn:
+                lsn = current_lsn(conn)
+        elapsed = self._clock.monotonic() - started
+        _log.info(
+            "ingest.done", import_id=import_id, read=counts.read, stored=counts.stored, elapsed_s=elapsed
+        )
+        in_lake = self._committer is not None and self._settings.sync.dual_write
+        return IngestReport(import_id, project_id, counts, elapsed, lsn, in_lake, tuple(work.failures))
+
+    def _store(self, work: _Work, batches: Iterator[_Batch], import_id: int, counts: Counts) -> str | None:
+        """Store batch after batch, carrying to the lake beside it; return the last message's LSN."""
+        staging = self._settings.staging if self._settings.sync.dual_write else None
+        if staging is not None:
+            staging.mkdir(parents=True, exist_ok=True)
+        lsn: str | None = None
+        with _Carrier(self._committer if staging else None) as carrier:
+            for batch in _read_ahead(batches):
+                with self._database.connection() as conn:
+                    stored = store(
+                        conn,
+                        work.table,
+                        batch.captures.table,
+                        batch.captures.rejected,
+                        import_id=import_id,
+                        staging=staging,
+                        parquet=self._settings.parquet,
+                    )
+                faults.reach("ingest.after_postgres")
+                counts.add(batch.captures, stored.rows)
+                _count_metrics(batch.captures, stored.rows)
+                lsn = stored.message_lsn or lsn
+                carrier.owe(stored.rows)
+                if work.on_progress is not None:
+                    work.on_progress(Progress(batch.bytes_read, work.bytes_total, counts))
+        return lsn
+
+    def _finish(self, import_id: int, counts: Counts, state: str) -> None:
+        with self._database.connection() as conn:
+            imports.finish(
+                conn,
+                import_id,
+                state=state,
+                read=counts.read,
+                stored=counts.stored,
+                duplicate=counts.duplicate,
+                rejected=counts.rejected,
+                repaired=counts.repaired,
+                rejected_by_reason=dict(counts.rejected_by_reason),
+            )
+
+
+class _Carrier:
+    """Runs the committer beside the store, whenever enough rows wait, and once more at the end."""
+
+    def __init__(self, committer: Committer | None) -> None:
+        self._committer = committer
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="committer")
+        self._running: Future[Carried] | None = None
+        self._owed = 0
+
+    def __enter__(self) -> Self:
+        if self._committer is not None:
+            self._committer.sweep()
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._wait()
+            if self._committer is not None and error_type is None:
+                # Also when nothing was new: a run that died may have left batches in the ledger.
+                self._committer.carry()
+        finally:
+            self._pool.shutdown()
+
+    def owe(self, rows: int) -> None:
+        """Note that `rows` more wait for the lake, and carry them once they are worth a commit."""
+        self._owed += rows
+        if self._committer is not None and self._owed >= ROWS_PER_CARRY:
+            self._wait()
+            self._running = self._pool.submit(self._committer.carry)
+            self._owed = 0
+
+    def _wait(self) -> None:
+        if self._running is not None:
+            self._running.result()
+
+
+def _count_metrics(batch: CaptureBatch, stored: int) -> None:
+    metrics.INGEST_LINES.labels(outcome="stored").inc(stored)
+    metrics.INGEST_LINES.labels(outcome="duplicate").inc(batch.table.num_rows - stored)
+    metrics.INGEST_LINES.labels(outcome="rejected").inc(len(batch.rejected))
+
+
+def _coalesced(batches: Iterator[_Batch], rows: int) -> Iterator[_Batch]:
+    """Join small batches until about `rows` lines: a thousand small files are not a thousand transactions."""
+    held: list[CaptureBatch] = []
+    lines = 0
+    bytes_read = 0
+    for batch in batches:
+        if held and lines + batch.captures.read > rows:
+            yield _Batch(_joined(held), bytes_read)
+            held, lines = [], 0
+        held.append(batch.captures)
+        lines += batch.captures.read
+        bytes_read = batch.bytes_read
+    if held:
+        yield _Batch(_joined(held), bytes_read)
+
+
+def _joined(batches: list[CaptureBatch]) -> CaptureBatch:
+    if len(batches) == 1:
+        return batches[0]
+    return CaptureBatch(
+        file=batches[0].file,
+        table=pa.concat_tables([batch.table for batch in batches]),
+        rejected=[rejection for batch in batches for rejection in batch.rejected],
+        repaired=sum(batch.repaired for batch in batches),
+    )
+
+
+class _End:
+    """Marks the end of the reader's queue, with the error that ended it, if any."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def _read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Run `items` in a thread, at most QUEUE_BATCHES ahead; its error is raised here."""
+    handed: queue.Queue[T | _End] = queue.Queue(maxsize=QUEUE_BATCHES)
+    stopped = threading.Event()
+
+    def offer(item: T | _End) -> bool:
+        # A consumer that gave up empties the queue no more, so waiting for room must end when it stops.
+        while not stopped.is_set():
+            try:
+                handed.put(item, timeout=_OFFER_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def read() -> None:
+        try:
+            if all(offer(item) for item in items):
+                offer(_End(None))
+        except BaseException as error:  # noqa: BLE001  # carried to the thread that asked, which raises it
+            offer(_End(error))
+
+    reader = threading.Thread(target=read, name="reader", daemon=True)
+    reader.start()
+    try:
+        while not isinstance(item := handed.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        reader.join()
