@@ -111,7 +111,8 @@ class DuckDBSettings(_Section):
         alias="DUCKDB_DATABASE_PATH",
         description=(
             "Scratch database of the engine; what does not fit in memory spills into `<path>.tmp`."
-            " Facts never live here. Left at its default where its folder cannot be written, the home serves instead."
+            " Facts never live here. Left at its default where its folder cannot be written,"
+            " the home serves instead."
         ),
     )
     memory_limit: Bytes = Field(
@@ -225,7 +226,7 @@ class CacheSettings(_Section):
 
     redis_url: SecretStr | None = Field(
         default=None, alias="REDIS_URL",
-        description="Redis or Valkey for the result cache; `/health/ready` watches it. Unset: in process.",
+        description="Redis or Valkey server, kept for the result cache; `/health/ready` watches it.",
     )  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""What the documents say is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chronolake import settings as settings_module
+from chronolake.capture.columns import TABLES
+from chronolake.settings import NOT_SETTINGS, Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_every_setting_stands_in_the_document_with_default_and_meaning():
+    text = (DOCS / "settings.md").read_text()
+    listed = dict(re.findall(r"^\| `([A-Z_0-9]+)` \| (.*) \|$", text, re.MULTILINE))
+    wanted = {}
+    for section, model in settings_module._sections():
+        for name, field in model.model_fields.items():
+            default = field.default
+            if getattr(getattr(Settings(), section), name) is None:
+                default = "unset"
+            elif isinstance(default, bool):
+                default = str(default).lower()
+            else:
+                default = getattr(default, "value", default)
+            wanted[field.alias] = f"`{default}` | {field.description}"
+    assert {name: row for name, row in listed.items() if name not in NOT_SETTINGS} == wanted
+    assert set(listed) >= NOT_SETTINGS
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_column_stands_in_the_document(table):
+    text = (DOCS / "tables.md").read_text()
+    for column in table.columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        postgres = column.postgres or "(lake only)"
+        null = "yes" if column.nullable else "no"
+        row = f"| `{column.name}` | {postgres} | {column.lake} | {null} | {column.meaning}{unit} |"
+        assert row in text
+
+
+def test_every_link_in_the_documents_leads_somewhere():
+    broken = []
+    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def test_the_glossary_is_in_order_and_says_each_word_once():
+    words = re.findall(r"^\| \*\*(.+?)\*\* \|", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    assert words == sorted(set(words), key=str.casefold)
+    assert len(words) > 20
+
+
+def test_nothing_committed_names_a_registry_or_a_place_of_one_machine():
+    for lock in (ROOT / "lock").glob("*.txt"):
+        text = lock.read_text()
+        assert "://" not in text
+        assert "--hash=sha256:" in text
