@@ -1,0 +1,183 @@
+"""Ingest through the real stores: both hold the same, whatever becomes of the staged files."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pytest
+
+from chronolake.capture.columns import CONTENT_ANALYTICS
+from chronolake.errors import LakeBusy
+from chronolake.ingest import IngestRequest
+from chronolake.ingest.committer import COMMITTER_LOCK
+from chronolake.services import open_services
+from chronolake.testing import differences
+
+HEADER = " CDX N b a m s k r M S V g\n"
+
+
+def line(host, number, timestamp="20200102030405"):
+    return (
+        f"com,{host})/{number} {timestamp} http://{host}.com/{number} text/html 200 "
+        f"{'B' * 32} - - 123 {number} crawl.warc.gz\n"
+    )
+
+
+def ingest(services, path, project="news"):
+    return services.pipeline.ingest(IngestRequest(paths=(str(path),), project=project))
+
+
+@pytest.fixture
+def services(database, make_settings):
+    with open_services(make_settings(CHRONOLAKE_INGEST_BATCH_ROWS=100)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sample(tmp_path):
+    path = tmp_path / "sample.cdx"
+    path.write_text(HEADER + "".join(line(f"host-{n % 7}", n) for n in range(450)))
+    return path
+
+
+def test_both_stores_hold_the_same(services, sample):
+    report = ingest(services, sample)
+    assert (report.counts.read, report.counts.stored) == (450, 450)
+    assert report.in_lake
+    assert differences(services.database, services.lake) == []
+    assert list(services.settings.staging.glob("*")) == []
+    with services.database.connection() as conn:
+        # Batches are joined up to the setting, never beyond it.
+        assert (
+            conn.execute(
+                "SELECT max(n) FROM (SELECT count(*) n FROM cdx_records GROUP BY batch_id)"
+            ).fetchone()[0]
+            <= 100
+        )
+
+
+def test_a_second_time_stores_nothing(services, sample):
+    ingest(services, sample)
+    snapshot = services.lake.snapshot()
+    again = ingest(services, sample)
+    assert (again.counts.stored, again.counts.duplicate) == (0, 450)
+    assert services.lake.snapshot() == snapshot
+    other = ingest(services, sample, project="other")
+    assert other.counts.stored == 450
+    assert differences(services.database, services.lake) == []
+
+
+def test_every_line_is_accounted_for(services, tmp_path):
+    path = tmp_path / "odd.cdx"
+    good = line("good", 1)
+    path.write_text(
+        HEADER + good + good + line("bad", 2, "-") + "three words only\n" + line("r", 3, "20200012030405")
+    )
+    counts = ingest(services, path).counts
+    assert counts.read == 5
+    assert counts.read == counts.stored + counts.duplicate + counts.rejected
+    assert (counts.stored, counts.duplicate, counts.rejected) == (2, 1, 2)
+    assert counts.rejected_by_reason == {"no_timestamp": 1, "fields": 1}
+    assert counts.repaired == 1
+    with services.database.connection() as conn:
+        kept = conn.execute("SELECT position, reason FROM quarantine ORDER BY position").fetchall()
+        imported = conn.execute("SELECT state, read, stored, duplicate, rejected FROM imports").fetchall()
+    assert kept == [(4, "no_timestamp"), (5, "fields")]
+    assert imported == [("done", 5, 2, 1, 2)]
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut", "changed"])
+def test_a_harmed_staged_file_is_written_anew_from_postgresql(services, sample, monkeypatch, harm):
+    carry = services.committer.carry
+    monkeypatch.setattr(services.committer, "carry", lambda: None)
+    ingest(services, sample)
+    for path in services.settings.staging.glob("*.parquet"):
+        content = path.read_bytes()
+        if harm == "gone":
+            path.unlink()
+        elif harm == "cut":
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    carried = carry()
+    assert carried.rows == 450
+    assert differences(services.database, services.lake) == []
+
+
+def test_without_dual_write_the_lake_is_left_to_the_sync(database, make_settings, sample):
+    with open_services(make_settings(ENABLE_DUAL_WRITE=False)) as services:
+        report = ingest(services, sample)
+        assert report.counts.stored == 450
+        assert not report.in_lake
+        with services.database.connection() as conn:
+            assert conn.execute("SELECT count(*) FROM ledger").fetchone() == (0,)
+        assert services.lake.info().document()["tables"][0]["rows"] == 0
+
+
+def test_one_committer_at_a_time(services, make_settings, sample):
+    with services.database.connection() as conn:
+        conn.execute("SELECT pg_advisory_lock(%s)", [COMMITTER_LOCK])
+        with (
+            open_services(make_settings(CHRONOLAKE_LAKE_LOCK_TIMEOUT_S=0.2)) as second,
+            pytest.raises(LakeBusy),
+        ):
+            ingest(second, sample)
+        conn.execute("SELECT pg_advisory_unlock(%s)", [COMMITTER_LOCK])
+    ingest(services, sample)
+    assert differences(services.database, services.lake) == []
+
+
+def test_two_ingests_at_once_share_their_captures(services, make_settings, sample, tmp_path):
+    other = tmp_path / "other.cdx"
+    other.write_text(HEADER + "".join(line(f"host-{n % 7}", n) for n in range(200, 650)))
+
+    def run(path):
+        with open_services(make_settings(CHRONOLAKE_INGEST_BATCH_ROWS=50)) as own:
+            return ingest(own, path).counts
+
+    with ThreadPoolExecutor() as pool:
+        counts = list(pool.map(run, (sample, other)))
+    assert sum(count.stored for count in counts) == 650
+    with services.database.connection() as conn:
+        assert conn.execute("SELECT count(*) FROM cdx_records").fetchone() == (650,)
+    assert differences(services.database, services.lake) == []
+
+
+def test_what_a_dead_import_staged_is_swept_and_what_the_ledger_names_is_kept(services, sample, monkeypatch):
+    monkeypatch.setattr(services.committer, "carry", lambda: None)
+    ingest(services, sample)
+    staging = services.settings.staging
+    named = {path.name for path in staging.glob("*")}
+    orphan = staging / "import-999-batch-99999.parquet"
+    orphan.write_bytes(b"half")
+    unrelated = staging / "notes.txt"
+    unrelated.write_text("not ours")
+    assert services.committer.sweep() == 1
+    assert {path.name for path in staging.glob("*")} == named | {"notes.txt"}
+
+
+def test_pages_enter_both_stores(services, sample):
+    ingest(services, sample)
+    with services.database.connection() as conn:
+        found = conn.execute(
+            "SELECT id, url, domain, timestamp FROM cdx_records ORDER BY id LIMIT 20"
+        ).fetchall()
+    names = [c.name for c in CONTENT_ANALYTICS.stored if c.name not in ("project_id", "batch_id")]
+    values = {
+        "page_id": [row[0].bytes for row in found],
+        "url": [row[1] for row in found],
+        "domain": [row[2] for row in found],
+        "word_count": list(range(20)),
+        "language": ["en", None] * 10,
+        "quality_score": [number / 20 for number in range(20)],
+        "extraction_method": ["test"] * 20,
+        "extraction_timestamp": [row[3] for row in found],
+        "date_captured": [row[3].date() for row in found],
+    }
+    schema = pa.schema([CONTENT_ANALYTICS.arrow_schema.field(name) for name in names])
+    pages = pa.table(
+        {name: pa.array(values.get(name, [None] * 20), schema.field(name).type) for name in names}, schema
+    )
+    first = services.pipeline.ingest_pages("news", [pages])
+    again = services.pipeline.ingest_pages("news", [pages])
+    assert (first.counts.stored, again.counts.stored) == (20, 0)
+    assert differences(services.database, services.lake) == []
