@@ -12,8 +12,26 @@ pytestmark = pytest.mark.slow
 
 HEADER = " CDX N b a m s k r M S V g\n"
 LINES = [
-    f"com,host-{n % 5})/{n} 20{n % 10 + 10}0102030405 http://host-{n % 5}.com/{n} text/html 200 {'C' * 32} - - 9 {n} c.gz\n"
+    f"com,host-{n % 5})/{n} 20{n % 10 + 10}0102030405 http://host-{n % 5}.com/{n} text/html 200"
+    f" {'C' * 32} - - 9 {n} c.gz\n"
     for n in range(300)
+]
+
+
+COMMANDS = [
+    [],
+    ["ingest"],
+    ["ask"],
+    ["sql"],
+    ["serve"],
+    ["db", "url"],
+    ["db", "migrate"],
+    ["db", "psql"],
+    ["lake", "info"],
+    ["quarantine"],
+    ["settings"],
+    ["bench", "generate"],
+    ["bench", "run"],
 ]
 
 
@@ -147,8 +165,7 @@ def test_settings_say_where_they_come_from_and_keep_secrets(shell):
 
 
 def test_every_command_has_help_with_an_example(shell):
-    for command in ([], ["ingest"], ["ask"], ["sql"], ["serve"], ["db", "url"], ["db", "migrate"], ["db", "psql"],
-                    ["lake", "info"], ["quarantine"], ["settings"], ["bench", "generate"], ["bench", "run"]):  # fmt: skip
+    for command in COMMANDS:
         done = shell(*command, "--help")
         assert done.returncode == 0, command
         assert not command or b"Example" in done.stdout, command

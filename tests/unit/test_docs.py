@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from chronolake import settings as settings_module
 from chronolake.capture.columns import TABLES
+from chronolake.cli.app import app
 from chronolake.settings import NOT_SETTINGS, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +64,24 @@ def test_nothing_committed_names_a_registry_or_a_place_of_one_machine():
         text = lock.read_text()
         assert "://" not in text
         assert "--hash=sha256:" in text
+
+
+def walked(command, path=("chronolake",)):
+    """Every command and sub-command, by the words that call it."""
+    children = getattr(command, "commands", {})
+    if not children or command.invoke_without_command:
+        yield " ".join(path)
+    for name, child in children.items():
+        yield from walked(child, (*path, name))
+
+
+def test_every_command_stands_in_the_document():
+    text = (DOCS / "commands.md").read_text()
+    commands = list(walked(typer.main.get_command(app)))
+    assert "chronolake db psql" in commands
+    assert [name for name in commands if f"`{name}" not in text] == []
+
+
+def test_every_page_is_reached_from_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in text] == []
