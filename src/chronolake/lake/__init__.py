@@ -1,0 +1,18 @@
+"""The lake: DuckLake tables of Parquet files, catalog in PostgreSQL, read and written by DuckDB."""
+
+from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
+from chronolake.lake.deadline import interrupting
+from chronolake.lake.lake import Lake
+from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
+
+__all__ = [
+    "Checkpoint",
+    "Lake",
+    "LakeInfo",
+    "StagedBatch",
+    "StagedFile",
+    "TableInfo",
+    "interrupting",
+    "stage",
+    "verify",
+]

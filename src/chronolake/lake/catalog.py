@@ -1,0 +1,186 @@
+"""What the lake's catalog says of itself: snapshots, tables, files, layout, what has been applied.
+
+Plain reads through a DuckDB cursor. The catalog's own tables are documented by the DuckLake specification 1.0
+(https://ducklake.select/docs/stable/specification/tables/overview).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from chronolake.lake.layout import layout_named
+from chronolake.lake.schema import APPLIED_TABLE
+
+#: Schema of the DuckLake catalog in PostgreSQL.
+CATALOG_SCHEMA = "chronolake_lake"
+#: That schema, as the attached lake shows it.
+_META = f"__ducklake_metadata_lake.{CATALOG_SCHEMA}"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far the lake is: its newest snapshot, and the newest batch in it.
+
+    `message_lsn` is the WAL position of that batch's message and `committed_at` the time it was applied;
+    both null where no batch has come.
+    """
+
+    snapshot_id: int
+    message_lsn: str | None
+    committed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """One lake table. `layout` is how new files lie; `bytes` counts the files the newest snapshot uses."""
+
+    name: str
+    rows: int
+    files: int
+    bytes: int
+    layout: str
+    columns: int
+
+
+@dataclass(frozen=True)
+class LakeInfo:
+    """What the lake holds and how it lies."""
+
+    path: str
+    snapshots: int
+    snapshot_id: int
+    snapshot_at: datetime
+    applied_batches: int
+    message_lsn: str | None
+    tables: tuple[TableInfo, ...]
+    #: null where the lake lies as the settings ask; else the sentence that says what differs
+    layout_note: str | None
+
+    def document(self) -> dict[str, Any]:
+        """The same as one JSON-ready mapping, `tables` a list of mappings."""
+        document = asdict(self)
+        document["snapshot_at"] = self.snapshot_at.isoformat()
+        document["tables"] = [asdict(table) for table in self.tables]
+        return document
+
+
+def current_snapshot(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The newest snapshot's id; it grows with every commit."""
+    return int(_one(cursor, "SELECT id FROM lake.current_snapshot()")[0])
+
+
+def applied(cursor: duckdb.DuckDBPyConnection, batch_ids: Collection[int]) -> set[int]:
+    """Those of `batch_ids` that the lake holds."""
+    found = cursor.execute(
+        f"SELECT DISTINCT batch_id FROM lake.{APPLIED_TABLE} WHERE list_contains(?::BIGINT[], batch_id)",
+        [list(batch_ids)],
+    )
+    return {int(row[0]) for row in found.fetchall()}
+
+
+def checkpoint(cursor: duckdb.DuckDBPyConnection) -> Checkpoint:
+    """The newest snapshot and batch, read in one transaction."""
+    cursor.execute("BEGIN")
+    try:
+        snapshot_id = current_snapshot(cursor)
+        # An LSN is two hexadecimal numbers, so its text does not order as it does.
+        row = cursor.execute(
+            f"SELECT message_lsn, applied_at FROM lake.{APPLIED_TABLE} WHERE message_lsn IS NOT NULL"
+            " ORDER BY lpad(split_part(message_lsn, '/', 1), 8, '0') DESC,"
+            " lpad(split_part(message_lsn, '/', 2), 8, '0') DESC LIMIT 1"
+        ).fetchone()
+    finally:
+        cursor.execute("ROLLBACK")
+    lsn, at = row or (None, None)
+    return Checkpoint(snapshot_id=snapshot_id, message_lsn=lsn, committed_at=at)
+
+
+def columns(cursor: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """The type of every column of every table of the lake."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in cursor.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+        " WHERE database_name = 'lake' AND schema_name = 'main' ORDER BY table_name, column_index"
+    ).fetchall():
+        found.setdefault(table, {})[column] = kind
+    return found
+
+
+def options(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The options that hold for the whole lake."""
+    rows = cursor.execute("SELECT option_name, value FROM lake.options() WHERE scope = 'GLOBAL'").fetchall()
+    return dict(rows)
+
+
+def snapshots(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int, datetime]:
+    """How many snapshots there are, and the newest one's id and time."""
+    count, newest, at = _one(
+        cursor, f"SELECT count(*), max(snapshot_id), max(snapshot_time) FROM {_META}.ducklake_snapshot"
+    )
+    return int(count), int(newest), at
+
+
+def batches(cursor: duckdb.DuckDBPyConnection) -> int:
+    """How many batches have been applied."""
+    return int(_one(cursor, f"SELECT count(*) FROM lake.{APPLIED_TABLE}")[0])
+
+
+def tables(
+    cursor: duckdb.DuckDBPyConnection, named: Collection[str], present: Mapping[str, Mapping[str, str]]
+) -> tuple[TableInfo, ...]:
+    """Rows, files, bytes and layout of the tables `named`, from the catalog alone: no file is opened."""
+    sizes = {
+        name: (int(rows), int(files), int(size))
+        for name, rows, files, size in cursor.execute(
+            f"SELECT t.table_name,"
+            f" coalesce(sum(f.record_count), 0) - coalesce(any_value(d.deleted), 0),"
+            f" count(f.data_file_id), coalesce(sum(f.file_size_bytes), 0)"
+            f" FROM {_META}.ducklake_table t"
+            f" LEFT JOIN {_META}.ducklake_data_file f ON f.table_id = t.table_id AND f.end_snapshot IS NULL"
+            f" LEFT JOIN (SELECT table_id, sum(delete_count) AS deleted FROM {_META}.ducklake_delete_file"
+            f" WHERE end_snapshot IS NULL GROUP BY table_id) d ON d.table_id = t.table_id"
+            f" WHERE t.end_snapshot IS NULL GROUP BY t.table_name"
+        ).fetchall()
+    }
+    transforms = _transforms(cursor)
+    return tuple(
+        TableInfo(
+            name=name,
+            rows=sizes[name][0],
+            files=sizes[name][1],
+            bytes=sizes[name][2],
+            layout=_layout_name(transforms.get(name, ())),
+            columns=len(present[name]),
+        )
+        for name in named
+        if name in sizes
+    )
+
+
+def _transforms(cursor: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+    """The partition transforms in force, by table."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, transform in cursor.execute(
+        f"SELECT t.table_name, c.transform FROM {_META}.ducklake_partition_info p"
+        f" JOIN {_META}.ducklake_table t ON t.table_id = p.table_id AND t.end_snapshot IS NULL"
+        f" JOIN {_META}.ducklake_partition_column c"
+        f" ON c.partition_id = p.partition_id AND c.table_id = p.table_id"
+        f" WHERE p.end_snapshot IS NULL ORDER BY t.table_name, c.partition_key_index"
+    ).fetchall():
+        found[name] = (*found.get(name, ()), transform)
+    return found
+
+
+def _layout_name(transforms: tuple[str, ...]) -> str:
+    layout = layout_named(transforms)
+    return layout.value if layout is not None else ", ".join(transforms)
+
+
+def _one(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    row = cursor.execute(sql).fetchone()
+    if row is None:
+        raise LookupError(sql)
+    return row

@@ -1,0 +1,149 @@
+"""The one module that opens DuckDB: extensions from their wheels, limits from the settings.
+
+Each process has an engine of its own in memory: two processes cannot open one DuckDB file for writing, and
+facts never live in it. What does not fit in memory spills into a folder of the process beside
+DUCKDB_DATABASE_PATH. Moving to another DuckDB means changing this module and `failure.py`.
+"""
+
+import importlib.util
+import itertools
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from chronolake.errors import LakeUnavailable
+from chronolake.lake.machine import engine_memory_bytes, memory_bytes
+from chronolake.settings import Settings
+
+#: What the lake needs, and what S3 and HTTP need on top.
+LAKE_EXTENSIONS = ("ducklake", "postgres_scanner")
+S3_EXTENSIONS = ("httpfs",)
+
+_numbers = itertools.count(1)
+
+
+class Engine:
+    """One DuckDB instance in memory. Cursors may be made in any thread; each is for one thread at a time."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path) -> None:
+        self._root = connection
+        self._spill = spill
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, settings: Settings, *, memory_share: float = 1.0) -> Self:
+        """Start an engine with a share of the memory that the settings allow.
+
+        Raises:
+            LakeUnavailable: an extension's wheel is missing or of another version, or the spill folder
+                cannot be made.
+        """
+        spill = _spill_folder(settings.duckdb_scratch)
+        allowed = engine_memory_bytes(settings.duckdb.memory_limit, memory_bytes())
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "allow_unsigned_extensions": "false",
+                "memory_limit": f"{int(allowed * memory_share)}B",
+                "threads": str(settings.duckdb.worker_threads),
+                "temp_directory": str(spill),
+            },
+        )
+        names = LAKE_EXTENSIONS + (S3_EXTENSIONS if settings.duckdb.enable_s3 else ())
+        try:
+            for name in names:
+                connection.execute(f"LOAD {quoted(str(extension_path(name)))}")
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            # Rows of a query have an order only where it asks for one; keeping the files' order costs memory.
+            connection.execute("SET GLOBAL preserve_insertion_order = false")
+            # Footers of lake files never change, so reading them once is enough.
+            connection.execute("SET GLOBAL parquet_metadata_cache = true")
+        except (duckdb.Error, LakeUnavailable) as error:
+            connection.close()
+            shutil.rmtree(spill, ignore_errors=True)
+            if isinstance(error, LakeUnavailable):
+                raise
+            raise LakeUnavailable(
+                f"an extension of DuckDB {duckdb.__version__} cannot be loaded: {error}",
+                hint="Install chronolake anew: make setup",
+            ) from error
+        return cls(connection, spill)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh connection to this engine; close it when done."""
+        with self._lock:
+            return self._root.cursor()
+
+    def execute(self, sql: str) -> None:
+        """Run a statement that sets the engine up; never a query."""
+        with self._lock:
+            self._root.execute(sql)
+
+    def close(self) -> None:
+        """End the engine and remove what it spilled. Calling it twice is safe."""
+        with self._lock:
+            self._root.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+
+def extension_path(name: str) -> Path:
+    """Where the wheel `duckdb-extension-<name>` keeps the binary for the DuckDB that runs.
+
+    Raises:
+        LakeUnavailable: the wheel is not installed, or is for another DuckDB.
+    """
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
+        path = folder / f"{name}.duckdb_extension"
+        if path.is_file():
+            return path
+    wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+    raise LakeUnavailable(f"the DuckDB extension {name} is not installed", hint=f"Install {wheel}")
+
+
+def quoted(text: str) -> str:
+    """The text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _spill_folder(scratch: Path) -> Path:
+    """A folder for this engine alone, `<scratch>.tmp/<process>-<number>`; those of dead processes go."""
+    base = scratch.with_name(scratch.name + ".tmp")
+    spill = base / f"{os.getpid()}-{next(_numbers)}"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        for left in base.iterdir():
+            if not _alive(left.name.partition("-")[0]):
+                shutil.rmtree(left, ignore_errors=True)
+        spill.mkdir(exist_ok=True)
+    except OSError as error:
+        raise LakeUnavailable(
+            f"the engine's folder {spill} cannot be made: {error.strerror}",
+            hint="Set DUCKDB_DATABASE_PATH to a path in a folder that can be written.",
+        ) from error
+    return spill
+
+
+def _alive(pid: str) -> bool:
+    """Whether a process of that number runs; True for what is no number, for it is not ours to remove."""
+    if not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,398 @@
+"""`Lake`: the analytical copy, exactly once.
+
+Rows and the record that their batch is applied enter in one DuckLake transaction, so a batch is in the lake
+whole or not at all, and one that comes again is recognised. Readers see whole snapshots, in this process and
+in others, while a writer commits.
+
+Threads: every method may be called from any thread. Writes queue on one lock. A cursor is for one thread at a
+time, so a query takes its own.
+"""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg.conninfo import make_conninfo
+
+from chronolake import faults
+from chronolake.capture.columns import TABLES, Table
+from chronolake.errors import LakeUnavailable, SchemaMismatch
+from chronolake.lake import catalog, schema
+from chronolake.lake.catalog import CATALOG_SCHEMA, Checkpoint, LakeInfo
+from chronolake.lake.engine import Engine, identifier, quoted
+from chronolake.lake.failure import Scrubber, translated
+from chronolake.lake.staging import StagedBatch, conform
+from chronolake.settings import Settings
+
+#: Key of the advisory lock under which the lake's tables are made: "lktb" in ASCII.
+SETUP_LOCK = 0x6C6B7462
+#: Files near this size skip well and open fast (docs/decisions/0003-lake-layout.md).
+TARGET_FILE_BYTES = 128_000_000
+#: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
+SANDBOX_MEMORY_SHARE = 0.25
+#: And spill this much.
+SANDBOX_SPILL = "10GB"
+
+
+class Lake:
+    """DuckLake tables as the registry declares them, catalog in PostgreSQL, Parquet files beside it."""
+
+    def __init__(self, settings: Settings, database_url: str, *, read_only: bool) -> None:
+        self._settings = settings
+        self._database_url = database_url
+        self._read_only = read_only
+        self._scrub = Scrubber(database_url)
+        self._writing = threading.Lock()
+        self._sandboxing = threading.Lock()
+        self._sandbox: Engine | None = None
+        self._engine = Engine.open(settings)
+
+    @classmethod
+    def open(cls, settings: Settings, database_url: str, *, read_only: bool = False) -> Self:
+        """Attach the lake; a writing one is made where it is missing and brought to the registry where older.
+
+        Raises:
+            LakeUnavailable: the catalog or the files are out of reach, an extension is missing, or the
+                lake of this database lies elsewhere.
+            SchemaMismatch: the lake holds a column of another type than the registry declares.
+        """
+        lake = cls(settings, database_url, read_only=read_only)
+        try:
+            lake._attach()
+        except BaseException:
+            lake.close()
+            raise
+        return lake
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of catalog and engine. Calling it twice is safe."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+        self._engine.close()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh cursor with the lake's tables in reach by name; one per query, close it or use `with`.
+
+        What it raises is DuckDB's own: run it within `errors_translated` and `interrupting`.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        cursor = self._engine.cursor()
+        with self.errors_translated():
+            cursor.execute("USE lake")
+        return cursor
+
+    def sandbox(self) -> duckdb.DuckDBPyConnection:
+        """A fresh cursor for SQL that others wrote, in an engine of its own.
+
+        The lake is attached read-only there, no file outside the lake's folder can be opened, nothing can be
+        configured, and memory and spill are bounded. Still accept one SELECT over known tables only: COPY
+        into the lake's folder works, and the catalog's tables and the PostgreSQL behind them can be named.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        with self._sandboxing:
+            if self._sandbox is None:
+                self._sandbox = self._open_sandbox()
+            cursor = self._sandbox.cursor()
+        with self.errors_translated():
+            cursor.execute("USE lake")
+        return cursor
+
+    @contextmanager
+    def errors_translated(self) -> Iterator[None]:
+        """Raise what a cursor of this lake raises within as an error of ours, without secrets.
+
+        Raises:
+            LakeError: the class says what happened.
+        """
+        with translated(self._scrub):
+            yield
+
+    def snapshot(self) -> int:
+        """The newest snapshot's id; it grows with every commit, so it can key a cache."""
+        with self._reading() as cursor:
+            return catalog.current_snapshot(cursor)
+
+    def checkpoint(self) -> Checkpoint:
+        """How far the lake is: newest snapshot, and WAL position and time of the newest batch in it."""
+        with self._reading() as cursor:
+            return catalog.checkpoint(cursor)
+
+    def applied(self, batch_ids: Collection[int]) -> set[int]:
+        """Those of `batch_ids` that the lake holds."""
+        if not batch_ids:
+            return set()
+        with self._reading() as cursor:
+            return catalog.applied(cursor, batch_ids)
+
+    def info(self) -> LakeInfo:
+        """Tables with rows, files, bytes and layout, and the snapshots; from the catalog alone."""
+        with self._reading() as cursor:
+            present = catalog.columns(cursor)
+            tables = catalog.tables(cursor, list(TABLES), present)
+            count, newest, at = catalog.snapshots(cursor)
+            checkpoint = catalog.checkpoint(cursor)
+            batches = catalog.batches(cursor)
+        asked = self._settings.lake.layout
+        other = sorted({table.layout for table in tables if table.layout != asked})
+        note = (
+            f"CHRONOLAKE_LAKE_LAYOUT={asked} holds for a lake that is being created; this one was made with"
+            f" {', '.join(other)} and keeps it"
+            if other
+            else None
+        )
+        return LakeInfo(
+            path=self._settings.lake_path,
+            snapshots=count,
+            snapshot_id=newest,
+            snapshot_at=at,
+            applied_batches=batches,
+            message_lsn=checkpoint.message_lsn,
+            tables=tables,
+            layout_note=note,
+        )
+
+    def apply(self, batches: Sequence[StagedBatch]) -> int:
+        """Bring staged batches into the lake in one transaction, with the record that they are applied.
+
+        A batch that the lake holds already is left out. On any error nothing of any batch is in the lake,
+        save where the catalog was lost during the commit itself: then ask `applied` before trying again.
+
+        Returns:
+            The id of the snapshot that holds them.
+
+        Raises:
+            SchemaMismatch: a file has not the declared columns, or not the rows its batch promises.
+            LakeBusy: another process committed in conflict with this one.
+            LakeUnavailable: the catalog was lost.
+            StorageFull: no room for the lake's files.
+        """
+        with self._transaction() as cursor:
+            done = catalog.applied(cursor, [batch.batch_id for batch in batches])
+            todo = [batch for batch in batches if batch.batch_id not in done]
+            for name in sorted({batch.table.name for batch in todo}):
+                self._insert_files(cursor, [batch for batch in todo if batch.table.name == name])
+            _record(cursor, todo)
+            faults.reach("lake.before_commit")
+            cursor.execute("COMMIT")
+            faults.reach("lake.after_commit")
+            return catalog.current_snapshot(cursor)
+
+    def append(self, table: Table, rows: pa.Table) -> int:
+        """Add `rows` to the lake alone, without PostgreSQL: for benchmarks, and for lakes that are only read.
+
+        Appending twice stores twice. Returns the id of the snapshot that holds them.
+
+        Raises:
+            SchemaMismatch: `rows` has not exactly the declared columns.
+            LakeBusy: another process committed in conflict with this one.
+            LakeUnavailable: the catalog was lost.
+            StorageFull: no room for the lake's files.
+        """
+        checked = conform(table, rows)
+        with self._transaction() as cursor:
+            cursor.register("appended", checked)
+            try:
+                cursor.execute(_insert(table, checked.column_names, "appended"))
+            finally:
+                cursor.unregister("appended")
+            cursor.execute("COMMIT")
+            return catalog.current_snapshot(cursor)
+
+    def _insert_files(self, cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
+        table = batches[0].table
+        by_columns: dict[tuple[str, ...], list[StagedBatch]] = {}
+        for batch in batches:
+            by_columns.setdefault(_columns_of(batch), []).append(batch)
+        for names, group in by_columns.items():
+            files = ", ".join(quoted(str(batch.file.path)) for batch in group)
+            # A staged file lives for one commit: its footer is not worth keeping.
+            source = f"read_parquet([{files}], hive_partitioning = false)"
+            count = cursor.execute(_insert(table, names, source)).fetchone()
+            promised = sum(batch.file.rows for batch in group)
+            if count is None or count[0] != promised:
+                raise SchemaMismatch(
+                    f"staged files hold {count and count[0]} rows, their batches promise {promised}",
+                    hint="Run the same command again: the batches are staged anew from PostgreSQL.",
+                    files=[str(batch.file.path) for batch in group],
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor with a transaction open; the body commits. Whatever else happens is rolled back."""
+        if self._read_only:
+            raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
+        with self._writing, self._reading() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            except BaseException:
+                _roll_back(cursor)
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.errors_translated(), self._engine.cursor() as cursor:
+            # A cursor of its own for each piece of work: what one leaves broken, the next does not see.
+            cursor.execute("USE lake")
+            yield cursor
+
+    def _attach(self) -> None:
+        path = self._settings.lake_path
+        if "://" not in path and not self._read_only:
+            try:
+                Path(path).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise LakeUnavailable(
+                    f"the lake's folder {path} cannot be made: {error.strerror}",
+                    hint="Set CHRONOLAKE_LAKE_PATH or CHRONOLAKE_HOME to a folder that can be written.",
+                ) from error
+        if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
+            raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
+        if self._read_only:
+            self._attach_to(self._engine, read_only=True)
+            return
+        with self._setting_up():
+            self._attach_to(self._engine, read_only=False)
+            self._bring_up_to_date()
+
+    def _attach_to(self, engine: Engine, *, read_only: bool) -> None:
+        wait_s = max(2, round(self._settings.database.connect_timeout_s))
+        try:
+            conninfo = make_conninfo(
+                self._database_url, application_name="chronolake lake", connect_timeout=wait_s
+            )
+        except psycopg.ProgrammingError as error:
+            raise LakeUnavailable(
+                f"the database's address cannot be read: {self._scrub(str(error))}"
+            ) from None
+        options = f"DATA_PATH {quoted(self._settings.lake_path)}, METADATA_SCHEMA {quoted(CATALOG_SCHEMA)}"
+        mode = "READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0"
+        with self.errors_translated():
+            engine.execute(f"ATTACH {quoted('ducklake:postgres:' + conninfo)} AS lake ({options}, {mode})")
+
+    @contextmanager
+    def _setting_up(self) -> Iterator[None]:
+        """Hold a lock in PostgreSQL, so that of several processes one makes the lake."""
+        try:
+            with psycopg.connect(
+                self._database_url,
+                autocommit=True,
+                connect_timeout=max(2, round(self._settings.database.connect_timeout_s)),
+            ) as conn:
+                conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
+                yield
+        except psycopg.Error as error:
+            raise LakeUnavailable(
+                f"the lake's catalog cannot be reached: {self._scrub(str(error))}"
+            ) from None
+
+    def _bring_up_to_date(self) -> None:
+        with self._reading() as cursor:
+            statements = schema.plan(TABLES, catalog.columns(cursor), self._settings.lake.layout)
+            for statement in statements:
+                cursor.execute(statement)
+            held = catalog.options(cursor)
+            for name, value in self._file_options().items():
+                if held.get(name) != value:
+                    # A size is written with its unit, and held without.
+                    said = f"{value} bytes" if name == "target_file_size" else value
+                    cursor.execute(f"CALL lake.set_option({quoted(name)}, {quoted(said)})")
+
+    def _file_options(self) -> dict[str, str]:
+        """How the lake writes its files; the process that opened it last for writing decides."""
+        parquet = self._settings.parquet
+        return {
+            "parquet_compression": parquet.compression.lower(),
+            "parquet_row_group_size": str(parquet.row_group_size),
+            "target_file_size": str(TARGET_FILE_BYTES),
+        }
+
+    def _open_sandbox(self) -> Engine:
+        engine = Engine.open(self._settings, memory_share=SANDBOX_MEMORY_SHARE)
+        try:
+            self._attach_to(engine, read_only=True)
+            with self.errors_translated():
+                engine.execute(f"SET max_temp_directory_size = {quoted(SANDBOX_SPILL)}")
+                engine.execute(f"SET allowed_directories = [{quoted(self._settings.lake_path)}]")
+                engine.execute("SET enable_external_access = false")
+                engine.execute("SET lock_configuration = true")
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+
+def _insert(table: Table, names: Collection[str], source: str) -> str:
+    """The statement that adds the rows of `source`, which has the columns `names`, in the table's order.
+
+    What the source lacks is derived where the registry says how, else null.
+    """
+    values = [
+        identifier(column.name) if column.name in names else column.derived or f"NULL::{column.lake}"
+        for column in table.columns
+    ]
+    columns = ", ".join(identifier(column.name) for column in table.columns)
+    order = ", ".join(identifier(name) for name in table.sort)
+    return (
+        f"INSERT INTO lake.{table.name} ({columns}) SELECT {', '.join(values)} FROM {source} ORDER BY {order}"
+    )
+
+
+def _columns_of(batch: StagedBatch) -> tuple[str, ...]:
+    """The columns of a staged file, which an older version may have laid down with fewer.
+
+    Raises:
+        SchemaMismatch: the file is missing, is no Parquet, or has a column that is not declared.
+    """
+    try:
+        names = tuple(pq.read_schema(batch.file.path).names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SchemaMismatch(f"the staged file {batch.file.path} cannot be read: {error}") from error
+    declared = set(batch.table.arrow_schema.names)
+    if unknown := sorted(set(names) - declared):
+        raise SchemaMismatch(
+            f"the staged file {batch.file.path} has columns that are not declared: {', '.join(unknown)}",
+            hint="A newer chronolake staged it; upgrade this one.",
+        )
+    return names
+
+
+def _record(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
+    """Write down in the open transaction that `batches` are applied."""
+    if not batches:
+        return
+    values: list[Any] = []
+    for batch in batches:
+        values += [batch.batch_id, batch.table.name, batch.message_lsn, batch.file.rows]
+    rows = ", ".join(["(?, ?, ?, ?, now())"] * len(batches))
+    cursor.execute(f"INSERT INTO lake.{schema.APPLIED_TABLE} VALUES {rows}", values)
+
+
+def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Undo what is open. Where the catalog is gone there is nothing left to undo, and the cursor goes too."""
+    try:
+        cursor.execute("ROLLBACK")
+    except duckdb.Error:
+        return

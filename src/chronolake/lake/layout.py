@@ -1,0 +1,33 @@
+"""The layouts as DuckLake knows them. Pure: partition expressions here, statements in `schema.py`."""
+
+from chronolake.capture.columns import Table
+from chronolake.settings import Layout
+
+#: Buckets of the domain. At 50 million captures a bucket is one file of about 128 MB; fewer buckets would
+#: skip less for a domain's question, more would make small files of small commits.
+BUCKETS = 16
+
+
+def partition_expressions(table: Table, layout: Layout) -> tuple[str, ...]:
+    """What the lake partitions `table` by, as DuckLake's partition transforms; empty for none."""
+    bucket = f'bucket({BUCKETS}, "{table.bucket_by}")'
+    match layout:
+        case Layout.BUCKET:
+            return (bucket,)
+        case Layout.YEAR_MONTH:
+            return (f'year("{table.time}")', f'month("{table.time}")')
+        case Layout.BUCKET_YEAR:
+            return (bucket, f'year("{table.time}")')
+        case Layout.NONE:
+            return ()
+
+
+def layout_named(transforms: tuple[str, ...]) -> Layout | None:
+    """The layout whose partitions have these transforms, as the catalog spells them, or None."""
+    kinds = tuple(transform.partition("(")[0] for transform in transforms)
+    return {
+        ("bucket",): Layout.BUCKET,
+        ("year", "month"): Layout.YEAR_MONTH,
+        ("bucket", "year"): Layout.BUCKET_YEAR,
+        (): Layout.NONE,
+    }.get(kinds)

@@ -1,0 +1,89 @@
+"""The lake's tables made to agree with the registry: created where missing, widened where older.
+
+What the lake has and the registry has not is newer code's work: it is left alone, and readers do not mind it.
+`plan` decides and is pure; the lake runs what it decides.
+"""
+
+from collections.abc import Mapping
+
+from chronolake.capture.columns import Column, Table
+from chronolake.errors import SchemaMismatch
+from chronolake.lake.layout import partition_expressions
+from chronolake.settings import Layout
+
+#: Which batches the lake holds; one row enters with the batch's own rows, in one transaction.
+APPLIED_TABLE = "applied_batches"
+_CREATE_APPLIED = (
+    f"CREATE TABLE {APPLIED_TABLE} (batch_id BIGINT NOT NULL, table_name VARCHAR NOT NULL,"
+    " message_lsn VARCHAR, rows BIGINT NOT NULL, applied_at TIMESTAMPTZ NOT NULL)"
+)
+#: Rows of `applied_batches` go into the catalog, not into a file per commit. The table is never updated,
+#: deleted from or partitioned, so what is known to bite inlined rows cannot bite these.
+_INLINE_APPLIED = f"CALL lake.set_option('data_inlining_row_limit', 100000, table_name => '{APPLIED_TABLE}')"
+
+#: Types that DuckLake widens without touching a file.
+_WIDER = {
+    "SMALLINT": ("INTEGER", "BIGINT"),
+    "INTEGER": ("BIGINT",),
+    "FLOAT": ("DOUBLE",),
+}
+
+
+def plan(tables: Mapping[str, Table], present: Mapping[str, Mapping[str, str]], layout: Layout) -> list[str]:
+    """The statements, in order, that bring the lake to the registry; none where it agrees.
+
+    `present` holds the type of every column of every table the lake has. A table that exists keeps
+    its layout.
+
+    Raises:
+        SchemaMismatch: a column's type in the lake is neither the declared one nor of its family.
+    """
+    statements = []
+    if APPLIED_TABLE not in present:
+        statements += [_CREATE_APPLIED, _INLINE_APPLIED]
+    for name, table in tables.items():
+        if name in present:
+            statements += _evolve(table, present[name])
+        else:
+            statements += _create(table, layout)
+    return statements
+
+
+def _create(table: Table, layout: Layout) -> list[str]:
+    columns = ", ".join(
+        f'"{column.name}" {column.lake}{"" if column.nullable else " NOT NULL"}' for column in table.columns
+    )
+    order = ", ".join(f'"{name}" ASC NULLS LAST' for name in table.sort)
+    statements = [
+        f"CREATE TABLE {table.name} ({columns})",
+        f"ALTER TABLE {table.name} SET SORTED BY ({order})",
+    ]
+    if partitions := partition_expressions(table, layout):
+        statements.append(f"ALTER TABLE {table.name} SET PARTITIONED BY ({', '.join(partitions)})")
+    return statements
+
+
+def _evolve(table: Table, present: Mapping[str, str]) -> list[str]:
+    statements = []
+    for column in table.columns:
+        if column.name not in present:
+            # Old files answer null, so the lake cannot promise that there is none.
+            statements.append(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {column.lake}')
+        elif column.lake in _WIDER.get(present[column.name], ()):
+            statements.append(
+                f'ALTER TABLE {table.name} ALTER COLUMN "{column.name}" SET DATA TYPE {column.lake}'
+            )
+        else:
+            _check(table, column, present[column.name])
+    return statements
+
+
+def _check(table: Table, column: Column, found: str) -> None:
+    # Wider than declared is newer code's doing, and takes what we write.
+    if found != column.lake and found not in _WIDER.get(column.lake, ()):
+        raise SchemaMismatch(
+            f"{table.name}.{column.name} is {found} in the lake, declared {column.lake}",
+            hint="The lake was made by another version; upgrade chronolake.",
+            table=table.name,
+            column=column.name,
+        )

@@ -1,0 +1,144 @@
+"""Staged files: what a store transaction lays down for the lake, whole or not at all.
+
+A file appears under its name only when every byte of it is on the disk: written under a temporary name,
+synced, renamed, and its folder synced. Its checksum, kept in the ledger, tells later whether it still is
+what was promised. No DuckDB here, so staging costs no engine and can run in any thread.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chronolake.capture.columns import Table
+from chronolake.errors import SchemaMismatch, StorageFull
+from chronolake.settings import ParquetSettings
+
+#: What the system says when there is no room: none on the device, none in the quota.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A Parquet file that waits for the lake. `checksum` is the BLAKE2b of its bytes, as `blake2b:<hex>`."""
+
+    path: Path
+    rows: int
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class StagedBatch:
+    """A staged file and the batch it holds; `message_lsn` is where the log speaks of it."""
+
+    batch_id: int
+    table: Table
+    file: StagedFile
+    message_lsn: str | None
+
+
+def stage(table: Table, rows: pa.Table, path: Path, parquet: ParquetSettings) -> StagedFile:
+    """Write `rows`, sorted in the table's order, as the Parquet file `path`; a file of that name is replaced.
+
+    Raises:
+        SchemaMismatch: `rows` has not exactly the columns that both stores hold, or a null where none may be.
+        StorageFull: no room; nothing is left behind.
+    """
+    ordered = conform(table, rows).sort_by([(name, "ascending") for name in table.sort])
+    temporary = path.with_name(path.name + ".tmp")
+    with _storage(temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as sink:
+            _write(ordered, sink, parquet)
+            sink.flush()
+            os.fsync(sink.fileno())
+        temporary.rename(path)
+        _sync_folder(path.parent)
+    return StagedFile(path=path, rows=ordered.num_rows, bytes=path.stat().st_size, checksum=checksum_of(path))
+
+
+def verify(file: StagedFile) -> bool:
+    """Whether the file lies there byte for byte as it was staged; False also where it is missing."""
+    try:
+        return file.path.stat().st_size == file.bytes and checksum_of(file.path) == file.checksum
+    except OSError:
+        return False
+
+
+def checksum_of(path: Path) -> str:
+    """BLAKE2b of the file's bytes. It guards against damage, not against forgery."""
+    with path.open("rb") as source:
+        return "blake2b:" + hashlib.file_digest(source, _digest).hexdigest()
+
+
+def conform(table: Table, rows: pa.Table) -> pa.Table:
+    """Return `rows` as the declared columns in their order; nothing is cast.
+
+    Raises:
+        SchemaMismatch: a column is missing, undeclared or of another type, or holds a null where none may be.
+    """
+    declared = table.arrow_schema
+    wrong = [
+        *(f"{name} is missing" for name in declared.names if name not in rows.column_names),
+        *(f"{name} is not declared" for name in rows.column_names if name not in declared.names),
+        *(
+            f"{field.name} is {rows.schema.field(field.name).type}, declared {field.type}"
+            for field in declared
+            if field.name in rows.column_names and rows.schema.field(field.name).type != field.type
+        ),
+    ]
+    if not wrong:
+        wrong = [
+            f"{field.name} has {rows[field.name].null_count} nulls"
+            for field in declared
+            if not field.nullable and rows[field.name].null_count
+        ]
+    if wrong:
+        raise SchemaMismatch(f"rows do not fit {table.name}: {'; '.join(wrong)}", table=table.name)
+    return pa.Table.from_arrays([rows[name] for name in declared.names], schema=declared)
+
+
+def _digest() -> "hashlib.blake2b":
+    return hashlib.blake2b(digest_size=32)
+
+
+def _write(rows: pa.Table, sink: BinaryIO, parquet: ParquetSettings) -> None:
+    with pq.ParquetWriter(
+        sink,
+        rows.schema,
+        compression=parquet.compression.lower(),
+        data_page_size=parquet.page_size,
+        use_dictionary=True,
+        # What DuckDB skips row groups by.
+        write_statistics=True,
+    ) as writer:
+        writer.write_table(rows, row_group_size=parquet.row_group_size)
+
+
+@contextmanager
+def _storage(temporary: Path) -> Iterator[None]:
+    """Leave no temporary file behind, and call a full disk by its name."""
+    try:
+        yield
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise StorageFull(f"no room to stage {temporary.with_suffix('')}") from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
