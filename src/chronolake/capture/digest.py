@@ -7,7 +7,6 @@ case. The algorithm stands beside it.
 import base64
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +32,6 @@ class Digest:
     algorithm: str | None
 
 
-@lru_cache(maxsize=65536)
 def normalise(text: str) -> Digest | None:
     """The digest that `text` spells, None for `-` and the empty text.
 
@@ -89,7 +87,7 @@ def normalise_all(texts: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray
     bare = texts
     if pc.any(pc.starts_with(texts, "sha1:")).as_py():
         bare = pc.if_else(pc.starts_with(texts, "sha1:"), pc.utf8_slice_codeunits(texts, 5), texts)
-    plain = pc.fill_null(pc.match_substring_regex(bare, _SHA1_BASE32), False)
+    plain = pc.fill_null(pc.match_substring_regex(bare, _SHA1_BASE32), fill_value=False)
     algorithms = pc.if_else(plain, pa.scalar("sha1"), pa.scalar(None, pa.string()))
     odd = pc.and_(pc.invert(plain), pc.is_valid(texts))
     if not pc.any(odd).as_py():

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import publicsuffixlist
 
-#: Longest host name there is (RFC 1035, in text). Longer is no host; it would not fit a database index either.
+#: Longest host name there is (RFC 1035, in text). Longer is no host, and fits no database index either.
 LONGEST_HOST = 253
 #: Schemes whose authority is a host on a network. `metadata://`, `screenshot:` and the like name no host.
 _NETWORK_SCHEMES = frozenset(
@@ -68,7 +68,6 @@ def _lists() -> tuple[publicsuffixlist.PublicSuffixList, publicsuffixlist.Public
     return icann, publicsuffixlist.PublicSuffixList(accept_unknown=False)
 
 
-@lru_cache(maxsize=262144)
 def of_url(url: str) -> Host:
     """The host of a URL: lower case, IDN in punycode, without user, password and port.
 
@@ -94,12 +93,14 @@ def _host_text(url: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=262144)
 def of_name(authority: str) -> Host:
     """The host that `authority` (`user:password@host:port`) names, with its domains."""
     name = _clean(authority)
-    if not name or len(name) > LONGEST_HOST:
-        return _NOWHERE
+    return _of_clean(name) if 0 < len(name) <= LONGEST_HOST else _NOWHERE
+
+
+@lru_cache(maxsize=262144)
+def _of_clean(name: str) -> Host:
     if is_ip(name):
         return Host(name)
     icann, whole = _lists()

@@ -7,6 +7,7 @@ capture itself. `scalar` says the rule for one capture; `column` applies it to a
 import uuid
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -94,8 +95,5 @@ def _hash(texts: pa.LargeBinaryArray) -> bytes:
     bounds = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()
     content = data.to_pybytes() if data is not None else b""
     return b"".join(
-        [
-            blake2b(content[start:end], digest_size=_HASH_BYTES).digest()
-            for start, end in zip(bounds, bounds[1:], strict=False)
-        ]
+        [blake2b(content[start:end], digest_size=_HASH_BYTES).digest() for start, end in pairwise(bounds)]
     )

@@ -1,7 +1,7 @@
 """URL keys: the SURT of a URL as the `surt` package makes it, and back again.
 
-An index's own key is not trusted: keys of different tools differ, and only one spelling lets prefix queries and
-joins work. The package is the law, and it takes some 25 microseconds a URL; so `keys` computes the key of
+An index's own key is not trusted: keys of different tools differ, and only one spelling lets prefix queries
+and joins work. The package is the law, and it takes some 25 microseconds a URL; so `keys` computes the key of
 plainly shaped URLs on whole columns, proved equal to the package by a property test, and hands the package
 each distinct other URL and each distinct host once.
 """
@@ -33,7 +33,9 @@ PLAIN = (
 )
 #: Words of the session ids that the package takes out of queries, lower case.
 _SESSION_WORDS = "sid=|sessid=|sessionid|cfid="
-_SURT = re.compile(r"(?:[a-z][a-z0-9+.\-]*://)?\(?([^()/?#\s]+?),?(?::([0-9]+))?,?\)(.*)", re.DOTALL)
+_SURT = re.compile(
+    r"(?:[a-z][a-z0-9+.\-]*://)?\(?([^()/?#\s]+?),?(?::([0-9]+))?,?\)((?:[/?#].*)?)", re.DOTALL
+)
 _SCHEME = re.compile(
     r"(?:[a-z][a-z0-9+.\-]*://|(?:dns|filedesc|warcinfo|urn|mailto|metadata|screenshot):)", re.IGNORECASE
 )
@@ -41,6 +43,8 @@ _HOST_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*(?:\.[A-Za-z0-9\-]+)+(?::[0-9
 _IP_REVERSED = re.compile(r"[0-9]{1,3}(?:,[0-9]{1,3}){3}")
 _AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?/*(?:https?:/+)*(?:[^/?#@]*@)?([^/?#:]*)")
 _DOTTED_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){1,3}")
+#: Characters of a URL that is worth remembering; memory must stay bounded whatever the input.
+_LONGEST_CACHED = 1024
 #: Stands in for a host while the package works.
 _PLACEHOLDER = "placeholder"
 #: Part of the key that pywb gives to a request other than GET; its body is not in the URL.
@@ -60,13 +64,16 @@ class Keys:
     host_codes: pa.Int32Array
 
 
-@lru_cache(maxsize=65536)
 def key(url: str) -> str | None:
     """The SURT of a URL by the package, None where the package cannot make one (an impossible port)."""
+    return _cached_key(url) if len(url) <= _LONGEST_CACHED else _key(url)
+
+
+def _key(url: str) -> str | None:
     host = _unresolvable(url)
     if host is not None:
         replaced = key(url.replace(host, _PLACEHOLDER, 1))
-        return replaced and replaced.replace(_PLACEHOLDER, ",".join(reversed(host.split("."))), 1)
+        return replaced and replaced.replace(_PLACEHOLDER, ",".join(reversed(unquote(host).split("."))), 1)
     try:
         found = cast("str", _package(url))
     except (ValueError, AssertionError, AttributeError, IndexError, TypeError, OSError):
@@ -75,11 +82,14 @@ def key(url: str) -> str | None:
     return found if found and found != "-" else None
 
 
+_cached_key = lru_cache(maxsize=65536)(_key)
+
+
 def _unresolvable(url: str) -> str | None:
     """A host of numbers that is no address: the package would ask the network's name server for it."""
     match = _AUTHORITY.match(url.strip())
     host = match[1] if match else ""
-    decoded = unquote(host).strip(".")
+    decoded = unquote(host).replace("..", ".").strip(".")
     if not _DOTTED_NUMBERS.fullmatch(decoded):
         return None
     try:
@@ -89,7 +99,6 @@ def _unresolvable(url: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=65536)
 def url_of(given_key: str) -> str | None:
     """The URL that a key stands for, None where it stands for none (a hash, a text without host).
 
@@ -129,7 +138,7 @@ def keys(urls: pa.StringArray) -> Keys:
 
 
 def _plain_keys(urls: pa.StringArray) -> tuple[pa.StringArray, list[str], pa.Int32Array]:
-    """Keys of URLs in the PLAIN shape, null where the package must decide; distinct origins and their codes."""
+    """Keys of PLAIN URLs, null where the package must decide; distinct origins, and each row's."""
     # Every plain URL has exactly four parts: scheme, nothing, host, rest.
     parts = pc.split_pattern(urls, "/", max_splits=3).flatten()
     first = np.arange(0, 4 * len(urls), 4)
@@ -151,7 +160,7 @@ def _plain_rests(rests: pa.StringArray) -> tuple[pa.StringArray, pa.BooleanArray
     """What follows host and slash in the key; false where a session id may have to be taken out."""
     asking = pc.match_substring(rests, "?")
     if not pc.any(asking).as_py():
-        return pc.ascii_rtrim(rests, "/"), pa.scalar(True)  # noqa: FBT003  # pyarrow takes the value so
+        return pc.ascii_rtrim(rests, "/"), pa.scalar(value=True)
     halves = pc.split_pattern(rests.filter(asking), "?", max_splits=1).flatten()
     evens = np.arange(0, len(halves), 2)
     paths = pc.ascii_rtrim(halves.take(pa.array(evens)), "/")

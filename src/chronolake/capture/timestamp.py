@@ -7,7 +7,6 @@ plain forms (14 digits, ISO 8601 in whole seconds UTC) never reach Python. Both 
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +54,6 @@ class ParsedColumn:
     repaired: pa.Array
 
 
-@lru_cache(maxsize=65536)
 def parse(text: str) -> Parsed | None:
     """The instant that `text` names, or None where it names none.
 
@@ -150,7 +148,9 @@ def parse_all(texts: pa.StringArray) -> ParsedColumn:
     valid = _read_plain(texts, lengths == 14, micros)
     iso = np.isin(lengths, _ISO_PLAIN_LENGTHS)
     if iso.any():
-        iso &= pc.fill_null(pc.match_substring_regex(texts, _ISO_PLAIN), False).to_numpy(zero_copy_only=False)
+        iso &= pc.fill_null(pc.match_substring_regex(texts, _ISO_PLAIN), fill_value=False).to_numpy(
+            zero_copy_only=False
+        )
         bare = pc.replace_substring_regex(texts, "[-T :Z]", "") if iso.any() else texts
         valid |= _read_plain(bare, iso, micros)
     rest = np.flatnonzero(~valid & (lengths > 0))

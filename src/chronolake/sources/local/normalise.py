@@ -209,7 +209,7 @@ def _addressed(rows: _Rows, urls: pa.StringArray) -> dict[str, pa.Array]:
         keys = pc.coalesce(keys, given, pc.utf8_lower(urls))
     if given.null_count < len(given):
         # A request with a body has it in its key only: the URL cannot give that key again.
-        body = pc.fill_null(pc.match_substring(given, surt.REQUEST_BODY_KEY), False)  # noqa: FBT003  # pyarrow
+        body = pc.fill_null(pc.match_substring(given, surt.REQUEST_BODY_KEY), fill_value=False)
         if pc.any(body).as_py():
             keys = pc.if_else(body, given, keys)
         given = pc.if_else(pc.equal(given, keys), _NULL_TEXT, given)
@@ -267,7 +267,7 @@ def _redirects(rows: _Rows) -> tuple[pa.StringArray, pa.StringArray]:
     redirects, flags = rows.text("redirect_url"), rows.text("robot_flags")
     if redirects.null_count == len(redirects):
         return redirects, flags
-    misplaced = pc.fill_null(pc.match_substring_regex(redirects, _ROBOT_FLAGS), False)  # noqa: FBT003  # pyarrow
+    misplaced = pc.fill_null(pc.match_substring_regex(redirects, _ROBOT_FLAGS), fill_value=False)
     if not pc.any(misplaced).as_py():
         return redirects, flags
     moved = pc.if_else(misplaced, redirects, _NULL_TEXT)
