@@ -1,0 +1,49 @@
+"""Structured logs on standard error: one event a line, JSON for machines or console for people.
+
+What is bound by `bound(...)` (a request id, an import's id) stands in every line that the same task logs.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from chronolake.settings import LogSettings
+
+
+def configure(settings: LogSettings) -> None:
+    """Set form and level of every log line of this process; calling it again changes them."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    form: list[Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if settings.format == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, *form],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """The logger of a module; `name` stands in each of its lines as `module`."""
+    logger: FilteringBoundLogger = structlog.get_logger(module=name)
+    return logger
+
+
+@contextmanager
+def bound(**values: Any) -> Iterator[None]:
+    """Put `values` into every line that is logged inside the block, by this task or thread."""
+    with structlog.contextvars.bound_contextvars(**values):
+        yield

@@ -1,0 +1,71 @@
+"""Every metric of ours, declared once with meaning and unit; docs/metrics.md is checked against this list."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: What `/metrics` exposes.
+REGISTRY = CollectorRegistry()
+#: Seconds; from a cached look-up to the deadline of a query.
+_QUERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's declaration, for the document."""
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str
+    labels: tuple[str, ...]
+
+
+METRICS: list[Metric] = []
+_Kind = TypeVar("_Kind", Counter, Gauge, Histogram)
+
+
+def _declare(
+    kind: type[_Kind], name: str, meaning: str, unit: str, labels: tuple[str, ...] = (), **options: object
+) -> _Kind:
+    METRICS.append(Metric(name, kind.__name__.lower(), meaning, unit, labels))
+    return kind(name, meaning, labels, registry=REGISTRY, **options)  # type: ignore[arg-type]  # buckets
+
+
+INGEST_LINES = _declare(
+    Counter,
+    "chronolake_ingest_lines_total",
+    "Lines read by outcome: stored, duplicate, rejected.",
+    "lines",
+    ("outcome",),
+)
+LEDGER_PENDING = _declare(
+    Gauge, "chronolake_ledger_pending_batches", "Batches in the ledger that the lake lacks.", "batches"
+)
+QUERY_SECONDS = _declare(
+    Histogram,
+    "chronolake_query_duration_seconds",
+    "Time to answer, by question, engine and why it was chosen.",
+    "seconds",
+    ("question", "engine", "reason"),
+    buckets=_QUERY_SECONDS,
+)
+QUERY_FAILURES = _declare(
+    Counter,
+    "chronolake_query_failures_total",
+    "Questions that got no answer, by error class.",
+    "questions",
+    ("question", "error"),
+)
+QUERIES_WAITING = _declare(
+    Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
+)
+HTTP_SECONDS = _declare(
+    Histogram,
+    "chronolake_http_request_duration_seconds",
+    "Time to serve, by method, route and status.",
+    "seconds",
+    ("method", "route", "status"),
+    buckets=_QUERY_SECONDS,
+)
