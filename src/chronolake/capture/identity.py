@@ -78,7 +78,7 @@ def column(project_id: int, captures: pa.Table) -> pa.Array:
 
 def _array(captures: pa.Table, name: str) -> pa.Array:
     chunks = captures[name]
-    return chunks.chunk(0) if chunks.num_chunks == 1 else pa.concat_arrays(chunks.chunks)
+    return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
 
 
 def _join(form: str, project_id: int, always: list[pa.Array], others: list[pa.Array]) -> pa.LargeBinaryArray:
