@@ -89,7 +89,14 @@ def _unresolvable(url: str) -> str | None:
     """A host of numbers that is no address: the package would ask the network's name server for it."""
     match = _AUTHORITY.match(url.strip())
     host = match[1] if match else ""
-    decoded = unquote(host).replace("..", ".").strip(".")
+    decoded = unquote(host)
+    if not decoded.isascii():
+        try:
+            # Digits and dots of other scripts become plain ones in a host name, as in the package.
+            decoded = decoded.encode("idna").decode("ascii")
+        except UnicodeError:
+            return None
+    decoded = decoded.replace("..", ".").strip(".")
     if not _DOTTED_NUMBERS.fullmatch(decoded):
         return None
     try:
