@@ -70,10 +70,11 @@ def key(url: str) -> str | None:
 
 
 def _key(url: str) -> str | None:
-    host = _unresolvable(url)
-    if host is not None:
+    unresolvable = _unresolvable(url)
+    if unresolvable is not None:
+        host, numbers = unresolvable
         replaced = key(url.replace(host, _PLACEHOLDER, 1))
-        return replaced and replaced.replace(_PLACEHOLDER, ",".join(reversed(unquote(host).split("."))), 1)
+        return replaced and replaced.replace(_PLACEHOLDER, ",".join(reversed(numbers.split("."))), 1)
     try:
         found = cast("str", _package(url))
     except (ValueError, AssertionError, AttributeError, IndexError, TypeError, OSError):
@@ -85,8 +86,11 @@ def _key(url: str) -> str | None:
 _cached_key = lru_cache(maxsize=65536)(_key)
 
 
-def _unresolvable(url: str) -> str | None:
-    """A host of numbers that is no address: the package would ask the network's name server for it."""
+def _unresolvable(url: str) -> tuple[str, str] | None:
+    """A host of numbers that is no address, as given and in plain digits; None for any other.
+
+    The package would ask the network's name server for it.
+    """
     match = _AUTHORITY.match(url.strip())
     host = match[1] if match else ""
     decoded = unquote(host)
@@ -102,7 +106,7 @@ def _unresolvable(url: str) -> str | None:
     try:
         inet_aton(decoded)
     except OSError:
-        return host
+        return host, decoded
     return None
 
 

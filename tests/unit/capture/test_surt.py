@@ -113,7 +113,7 @@ def test_no_name_server_is_asked_for_numbers_that_are_no_address(monkeypatch):
 
     monkeypatch.setattr(socket, "gethostbyname_ex", refuse)
     assert surt.key("http://999.300.1.1:81/A?b&a") == "1,1,300,999:81)/a?a&b"
-    assert surt.key("http://\uff19\uff19\uff19.300.1.1/") is not None
+    assert surt.key("http://\uff19\uff19\uff19.300.1.1/") == "1,1,300,999)/"
     assert surt.key("http://999.300.1.1@300.300.300.300/") == "300,300,300,300)/"
 
 
