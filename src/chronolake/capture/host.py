@@ -104,9 +104,10 @@ def _of_clean(name: str) -> Host:
     if is_ip(name):
         return Host(name)
     icann, whole = _lists()
-    if icann.publicsuffix(name) is None:
-        return Host(name, private_domain=whole.privatesuffix(name))
-    return Host(name, icann.privatesuffix(name), whole.privatesuffix(name), name.rpartition(".")[2])
+    registered = icann.privatesuffix(name)
+    # A name that is itself a suffix has no registered domain, but it has a top-level domain.
+    known = registered is not None or icann.publicsuffix(name) is not None
+    return Host(name, registered, whole.privatesuffix(name), name.rpartition(".")[2] if known else None)
 
 
 def _clean(authority: str) -> str:

@@ -80,7 +80,7 @@ class RawBatch:
     @property
     def read(self) -> int:
         """Data lines this batch accounts for."""
-        return self.table.num_rows + len(self.rejected)
+        return int(self.table.num_rows) + len(self.rejected)
 
 
 @dataclass(frozen=True)
@@ -99,4 +99,4 @@ class CaptureBatch:
     @property
     def read(self) -> int:
         """Data lines this batch accounts for."""
-        return self.table.num_rows + len(self.rejected)
+        return int(self.table.num_rows) + len(self.rejected)

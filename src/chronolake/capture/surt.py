@@ -31,6 +31,10 @@ PLAIN = (
     rf"(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?"
     r"(?:\?[A-Za-z0-9_~!$'*+,;=:@./?()&|\[\]\-]+)?$"
 )
+#: An origin of plain labels, the last of which has a letter, without the `www.` that the package takes off.
+_NAME = re.compile(
+    r"https?://(?:www[0-9]*\.)?((?:[a-z0-9][a-z0-9_\-]*\.)*[a-z0-9_\-]*[a-z][a-z0-9_\-]*)/", re.ASCII
+)
 #: Words of the session ids that the package takes out of queries, lower case.
 _SESSION_WORDS = "sid=|sessid=|sessionid|cfid="
 _SURT = re.compile(
@@ -161,10 +165,16 @@ def _plain_keys(urls: pa.StringArray) -> tuple[pa.StringArray, list[str], pa.Int
     origins = [
         f"http{'s' if pair % 2 else ''}://{names[pair // 2]}/" for pair in pairs.dictionary.to_pylist()
     ]
-    origin_keys = pa.array([key(origin) for origin in origins], pa.string()).take(pairs.indices)
+    origin_keys = pa.array([_origin_key(origin) for origin in origins], pa.string()).take(pairs.indices)
     rests, certain = _plain_rests(pc.ascii_lower(parts.take(pa.array(first + 3))))
     made = pc.binary_join_element_wise(origin_keys, rests, "")
     return pc.if_else(certain, made, pa.scalar(None, pa.string())), origins, pairs.indices
+
+
+def _origin_key(origin: str) -> str | None:
+    """The key of `scheme://host/`: by the package, unless the host is a name of plain labels."""
+    match = _NAME.fullmatch(origin.lower())
+    return f"{','.join(reversed(match[1].split('.')))})/" if match else key(origin)
 
 
 def _plain_rests(rests: pa.StringArray) -> tuple[pa.StringArray, pa.BooleanArray]:
