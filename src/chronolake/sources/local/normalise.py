@@ -97,10 +97,10 @@ class Normaliser:
         }
         source = self._archive_source or archive_source_of(raw.format)
         count = len(urls)
-        columns["project_id"] = pa.repeat(pa.scalar(self._project_id, pa.int32()), count)
-        columns["archive_source"] = pa.repeat(pa.scalar(source), count)
-        order = columns.pop("domain_rank")
-        table = _sorted(pa.table(columns), order, times.timestamp)
+        domain_rank = columns.pop("domain_rank")
+        table = _sorted(columns, domain_rank, times.timestamp)
+        table = table.append_column("project_id", pa.repeat(pa.scalar(self._project_id, pa.int32()), count))
+        table = table.append_column("archive_source", pa.repeat(pa.scalar(source), count))
         table = table.append_column("id", identity.column(self._project_id, table))
         return CaptureBatch(
             file=raw.file,
@@ -301,6 +301,12 @@ def _record_type(mime: str) -> str:
     return next((kind for start, kind in _RECORD_TYPES_BY_MIME if lowered.startswith(start)), "response")
 
 
-def _sorted(table: pa.Table, domain_rank: pa.Array, timestamps: pa.Array) -> pa.Table:
-    order = np.lexsort((timestamps.view(pa.int64()).to_numpy(), domain_rank.to_numpy()))
-    return table.take(pa.array(order))
+def _sorted(columns: dict[str, pa.Array], domain_rank: pa.Array, timestamps: pa.Array) -> pa.Table:
+    order = pa.array(np.lexsort((timestamps.view(pa.int64()).to_numpy(), domain_rank.to_numpy())))
+    return pa.table(
+        {
+            # A column of nulls is in order already; a format fills about half of the columns.
+            name: array if array.null_count == len(array) else array.take(order)
+            for name, array in columns.items()
+        }
+    )
