@@ -6,10 +6,10 @@ captures are drawn a chunk at a time, while the chunk before is being written in
 
 import resource
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -79,14 +79,17 @@ class Run:
             corrupted_share=self.corrupted_share,
         )
 
-    def tables(self, project_ids: list[int], batch_id: Callable[[], int]) -> Iterator[pa.Table]:
-        """The captures in the declared columns; every CHUNKS_PER_COMMIT chunks take a new batch id."""
+    @property
+    def batches(self) -> int:
+        """How many ingest batches the captures count as: one for each CHUNKS_PER_COMMIT chunks."""
+        return -(-self.rows // (CHUNK_ROWS * CHUNKS_PER_COMMIT))
+
+    def tables(self, project_ids: Sequence[int], batch_ids: Sequence[int]) -> Iterator[pa.Table]:
+        """The captures in the declared columns, a chunk at a time."""
         world = World.build(self.seed, self.rows)
-        number = 0
         for place, chunk in enumerate(self.chunks(world)):
-            if place % CHUNKS_PER_COMMIT == 0:
-                number = batch_id()
-            yield table_of(chunk, world, self.seed, project_ids=project_ids, batch_id=number)
+            batch_id = batch_ids[place // CHUNKS_PER_COMMIT]
+            yield table_of(chunk, world, self.seed, project_ids=project_ids, batch_id=batch_id)
 
     def damaged(self, kinds: Iterable[Damage]) -> int:
         """How many lines have damage of these kinds."""
@@ -171,10 +174,9 @@ def _write_cdx(run: Run, path: Path) -> int:
 
 
 def _write_parquet(run: Run, path: Path, parquet: ParquetSettings) -> int:
-    project_ids = list(range(1, PROJECTS + 1))
-    batches = iter(range(1, 1 + run.rows // CHUNK_ROWS + 1))
+    tables = run.tables(range(1, PROJECTS + 1), range(1, run.batches + 1))
     with path.open("wb") as sink:
-        _write_tables(run.tables(project_ids, lambda: next(batches)), sink, parquet)
+        _write_tables(tables, sink, parquet)
     return path.stat().st_size
 
 
@@ -195,7 +197,7 @@ def ahead(work: Callable[[T], R], items: Iterable[T], threads: int = 2) -> Itera
     rest = iter(items)
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="generator") as pool:
         waiting = [pool.submit(work, item) for item in islice(rest, threads)]
-        for item in chain(rest):
+        for item in rest:
             yield waiting.pop(0).result()
             waiting.append(pool.submit(work, item))
         for future in waiting:

@@ -5,6 +5,8 @@ their last 74 bits are the capture's number, scattered, rather than a hash of it
 long as everything else; and lines that ingest would reject are whole here.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,7 +21,7 @@ from chronolake.capture.columns import CDX_RECORDS
 SOURCES = ("generated-wayback", "generated-commoncrawl", "generated-local")
 
 
-def table_of(chunk: Chunk, world: World, seed: int, *, project_ids: list[int], batch_id: int) -> pa.Table:
+def table_of(chunk: Chunk, world: World, seed: int, *, project_ids: Sequence[int], batch_id: int) -> pa.Table:
     """The captures of `chunk` in the order in which they were drawn, all of one batch.
 
     `project_ids` are the ids that stand for the chunk's project numbers.
@@ -31,7 +33,7 @@ def table_of(chunk: Chunk, world: World, seed: int, *, project_ids: list[int], b
     domains = world.domains.take(domain)
     given = {
         "id": _ids(chunk.seconds, chunk.identity),
-        "project_id": pa.array(np.array(project_ids, dtype=np.int32)[chunk.project]),
+        "project_id": pa.array(np.array(list(project_ids), dtype=np.int32)[chunk.project]),
         "batch_id": pa.array(np.full(count, batch_id, dtype=np.int64)),
         "archive_source": pa.array(SOURCES).take(pa.array(chunk.source)),
         "url": texts.url,

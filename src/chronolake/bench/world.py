@@ -1,8 +1,8 @@
 """The made-up web that generated captures are taken from: its domains, hosts and paths.
 
-Names are told by number alone, so that the same page has the same URL in every chunk, and no list of pages is
-ever held. Everything is in the form that URL keys keep (lower case, sorted query, no trailing slash), so a key
-is put together from the same pieces as its URL.
+Names are told by number alone, so that the same page has the same URL in every chunk, and no list of pages
+is ever held. Everything is in the form that URL keys keep (lower case, sorted query, no trailing slash), so a
+key is put together from the same pieces as its URL.
 """
 
 from dataclasses import dataclass
@@ -42,9 +42,9 @@ _TOPICS = (
     "culture",
 )
 _WORDS = (
-    "river harbour winter market garden copper signal bridge letter window orchard lantern meadow compass paper"
-    " thunder velvet marble timber anchor"
-).split()
+    "river", "harbour", "winter", "market", "garden", "copper", "signal", "bridge", "letter", "window",
+    "orchard", "lantern", "meadow", "compass", "paper", "thunder", "velvet", "marble", "timber", "anchor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+-- Count captures and their bytes by project and media type.
+SELECT project_id, mime_type, count(*) AS captures, CAST(sum(content_length) AS BIGINT) AS bytes
+FROM cdx_records
+GROUP BY project_id, mime_type
+ORDER BY project_id, mime_type
