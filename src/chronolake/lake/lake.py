@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import LakeUnavailable, SchemaMismatch
+from chronolake.errors import LakeBusy, LakeUnavailable, SchemaMismatch
 from chronolake.lake import catalog, schema
 from chronolake.lake.catalog import CATALOG_SCHEMA, Checkpoint, LakeInfo
 from chronolake.lake.engine import Engine, identifier, quoted
@@ -61,6 +61,7 @@ class Lake:
         """Attach the lake; a writing one is made where it is missing and brought to the registry where older.
 
         Raises:
+            LakeBusy: another process has been making the lake for longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
             LakeUnavailable: the catalog or the files are out of reach, an extension is missing, or the
                 lake of this database lies elsewhere.
             SchemaMismatch: the lake holds a column of another type than the registry declares.
@@ -303,8 +304,12 @@ class Lake:
                 autocommit=True,
                 connect_timeout=max(2, round(self._settings.database.connect_timeout_s)),
             ) as conn:
+                wait_ms = round(self._settings.lake.lock_timeout_s * 1000)
+                conn.execute("SELECT set_config('lock_timeout', %s, false)", [str(wait_ms)])
                 conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
                 yield
+        except psycopg.errors.LockNotAvailable:
+            raise LakeBusy("another process has been making the lake for too long") from None
         except psycopg.Error as error:
             raise LakeUnavailable(
                 f"the lake's catalog cannot be reached: {self._scrub(str(error))}"

@@ -1,0 +1,33 @@
+"""A deadline stops the query that runs, and only that."""
+
+import duckdb
+import pytest
+
+from chronolake.errors import QueryTimeout
+from chronolake.lake import interrupting
+
+#: Runs until it is stopped, as far as any test is concerned.
+ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range % 7 = b.range % 11"
+
+
+@pytest.fixture
+def connection():
+    with duckdb.connect() as opened:
+        yield opened
+
+
+def test_a_query_past_its_deadline_is_stopped_and_the_cursor_lives_on(connection):
+    with pytest.raises(QueryTimeout) as caught, interrupting(connection, 0.05):
+        connection.execute(ENDLESS).fetchall()
+    assert caught.value.facts == {"timeout_s": 0.05}
+    assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_query_in_time_is_answered(connection):
+    with interrupting(connection, 60):
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_other_errors_come_through(connection):
+    with pytest.raises(duckdb.CatalogException), interrupting(connection, 60):
+        connection.execute("SELECT * FROM nowhere")
