@@ -23,14 +23,24 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from surt import surt as _package
 
-_SEGMENT = r"[A-Za-z0-9_~!$&'*+,;=:@\-][A-Za-z0-9_~!$&'*+,;=:@.\-]*"
-#: URLs whose key is the SURT of their host and their own lower-cased text: no escapes, no empty or dotted
-#: segments, no parentheses in the path (session ids of ASP.NET), no fragment, a path and no user.
+# Escapes of bytes that the package escapes again, whatever it does between: controls, space, `#`, DEL and
+# everything that is not ASCII. `%25` is not among them, since unescaping goes on until nothing changes.
+_ESCAPE = r"%(?:[01][0-9A-Fa-f]|2[03]|7[Ff]|[89A-Fa-f][0-9A-Fa-f])"
+_CHARACTERS = r"A-Za-z0-9_~!$&'*+,;=:@\-"
+#: A part of a path: it begins with no dot, so it is neither `.` nor `..`.
+_HEAD = rf"(?:[{_CHARACTERS}()]|{_ESCAPE})"
+_ANY = rf"(?:[{_CHARACTERS}().]|{_ESCAPE})"
+#: Before a slash stands no `)`: such parts may be session ids of ASP.NET, which the package takes out.
+_LAST = rf"(?:[{_CHARACTERS}(.]|{_ESCAPE})"
+_FOLDER = rf"(?:{_HEAD}{_ANY}*{_LAST}|[{_CHARACTERS}(]|{_ESCAPE})/"
+#: URLs whose key is the SURT of their host and their own lower-cased text: no escapes that change, no empty
+#: or dotted parts in the path, no fragment and no user; a path, if only `/`.
 PLAIN = (
-    r"^https?://[A-Za-z0-9][A-Za-z0-9_.\-]*(?::[0-9]{1,5})?/"
-    rf"(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?"
-    r"(?:\?[A-Za-z0-9_~!$'*+,;=:@./?()&|\[\]\-]+)?$"
+    rf"^https?://[A-Za-z0-9][A-Za-z0-9_.\-]*(?::[0-9]{{1,5}})?/(?:{_FOLDER})*(?:{_HEAD}{_ANY}*)?"
+    rf"(?:\?(?:[{_CHARACTERS}./?()|\[\]]|{_ESCAPE})+)?$"
 )
+#: Words of the session ids that the package takes out of queries, lower case.
+_SESSION_WORDS = "sid=|sessid=|sessionid|cfid="
 #: An origin of plain labels, the last of which has a letter, without the `www.` that the package takes off.
 _NAME = re.compile(
     r"https?://(?:www[0-9]*\.)?((?:[a-z0-9][a-z0-9_\-]*\.)*[a-z0-9_\-]*[a-z][a-z0-9_\-]*)/", re.ASCII

@@ -26,12 +26,21 @@ path_part = st.text("abcXYZ019-._~!$&'*+,;=:@()%/ é#", max_size=10)
 word = st.sampled_from(["sid", "PHPSESSID", "jsessionid", "ASPSESSIONIDabcdefgh", "cfid", "id", "q", "b"])
 value = st.one_of(
     st.text("abcXYZ019-._~!*+,;:@()/?[]|", max_size=8),
+    st.integers(0, 255).map("x%{:02X}".format),
     st.just("0123456789abcdef0123456789ABCDEF"),
     st.just("abcdefghijklmnopqrstuvwx"),
 )
 argument = st.one_of(st.tuples(word, value).map("=".join), word, st.just(""), st.just("cfid=1&cftoken=2"))
 query = st.one_of(st.just(""), st.lists(argument, max_size=5).map(lambda args: "?" + "&".join(args)))
-plain_path = st.lists(st.text("abcXYZ019-._~", max_size=6), max_size=4).map(
+piece = st.one_of(
+    st.text("abcXYZ019-._~()", max_size=6),
+    st.integers(0, 255).map("%{:02x}".format),
+    st.integers(0, 255).map("a%{:02X}B".format),
+    st.just("(abcdefghijklmnopqrstuvwx)"),
+    st.just("(S(abcdefghijklmnopqrstuvwx))"),
+    st.just("Page.aspx"),
+)
+plain_path = st.lists(st.one_of(piece, st.tuples(piece, piece).map("".join)), max_size=4).map(
     lambda parts: "/" + "/".join(parts)
 )
 urls = st.builds(
@@ -58,6 +67,10 @@ def expected(url: str) -> str | None:
 @example(
     ["http://example.com/?a=1&a-b=1&a", "http://example.com/?PHPSESSID=0123456789abcdef0123456789abcdef"]
 )
+@example(["http://a.com/(abcdefghijklmnopqrstuvwx)/a.aspx", "http://a.com/b(c)/d", "http://a.com/b)/"])
+@example(
+    ["http://a.com/%C3%A9/%2541", "http://a.com/?q=%e9%20%23%25", "http://a.com/%2e%2E/", "http://a.com/%"]
+)
 def test_keys_of_a_column_are_those_of_the_package(values):
     assert surt.keys(pa.array(values)).key.to_pylist() == [expected(url) for url in values]
 
@@ -69,8 +82,9 @@ def test_ordinary_urls_take_the_fast_path():
         "https://example.com:8080/a/B.html",
         "https://shop.example.co.uk/list/?page=2&sort=price",
         "http://192.0.2.7/cgi-bin/view.pl?id=1",
+        "https://example.org/wiki/Caf%C3%A9_(bar)?q=a%20b",
     ]
-    assert pc.match_substring_regex(pa.array(ordinary), surt.PLAIN).to_pylist() == [True] * 4
+    assert pc.match_substring_regex(pa.array(ordinary), surt.PLAIN).to_pylist() == [True] * 5
 
 
 def test_the_host_of_each_row_is_named():
