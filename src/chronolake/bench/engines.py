@@ -8,6 +8,7 @@ runs too, so that their difference is what DuckLake and its catalog cost.
 import asyncio
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -169,6 +170,11 @@ class Router:
             self._router.ask(question, dict(params), scope=Scope.everything(), engine=self._engine)
         )
         return list(answer.rows)
+
+
+def chdb_missing() -> str | None:
+    """Why there is no ClickHouse in this process; null where there is one."""
+    return None if find_spec("chdb") else "the package chdb is not installed (the extra `bench`)"
 
 
 def open_bare(settings: Settings) -> DuckDBEngine:

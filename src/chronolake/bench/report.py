@@ -1,0 +1,272 @@
+"""What a benchmark found, as a JSON document and as Markdown that is read without it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from chronolake.bench.environment import Environment
+from chronolake.bench.ingesting import IngestMeasure
+from chronolake.bench.timing import CaseResult
+
+#: The engine that ratios are taken to.
+BASE = "duckdb_file"
+
+ENGINES = {
+    "postgres": "PostgreSQL, our tables and indexes",
+    "lake": "our lake, the same SQL by `Lake.cursor()`",
+    "duckdb_file": "bare DuckDB over one sorted Parquet file",
+    "clickhouse": "ClickHouse MergeTree, by chdb",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the plan's targets and what was measured; `met` speaks of the scale that ran."""
+
+    name: str
+    case: str
+    engine: str
+    limit_s: float
+    plan_rows: int
+    rows: int
+    median_s: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it was fast enough; null where it was not measured."""
+        return None if self.median_s is None else self.median_s < self.limit_s
+
+    @property
+    def verdict(self) -> str:
+        """The same in words, with the scale."""
+        if self.met is None:
+            return "not measured"
+        word = "met" if self.met else "not met"
+        return word if self.rows >= self.plan_rows else f"{word} at this scale; the plan's is larger"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes on disk of the same captures."""
+
+    lake_bytes: int
+    lake_files: int
+    postgres_bytes: int
+    postgres_table_bytes: int
+    sorted_file_bytes: int
+
+    @property
+    def saved(self) -> float:
+        """The share of PostgreSQL's bytes that the lake does without."""
+        return 1 - self.lake_bytes / self.postgres_bytes
+
+
+@dataclass(frozen=True)
+class Loads:
+    """Seconds that the stores took to be filled with generated tables, drawing them included."""
+
+    lake_s: float
+    postgres_s: float
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """Everything a run found."""
+
+    rows: int
+    seed: int
+    repeat: int
+    date: datetime
+    command: str
+    environment: Environment
+    settings: dict[str, str]
+    domain: str
+    domain_captures: int
+    ingest_rows: int
+    ingest: IngestMeasure
+    loads: Loads
+    sizes: Sizes
+    cases: tuple[CaseResult, ...]
+    targets: tuple[Target, ...]
+    clickhouse: str | None
+    peak_memory_bytes: int
+
+    def document(self) -> dict[str, Any]:
+        """The report as JSON values; times in seconds, sizes in bytes."""
+        document = asdict(self)
+        document["date"] = self.date.isoformat()
+        document["loads"] |= {
+            "lake_captures_per_s": self.rows / self.loads.lake_s,
+            "postgres_captures_per_s": self.rows / self.loads.postgres_s,
+        }
+        document["sizes"]["saved"] = self.sizes.saved
+        document["cases"] = [_case_document(case) for case in self.cases]
+        document["targets"] = [
+            asdict(target) | {"met": target.met, "verdict": target.verdict} for target in self.targets
+        ]
+        return document
+
+    def markdown(self) -> str:
+        """The report for readers."""
+        return "\n".join(
+            [
+                f"# Benchmark on {_count(self.rows)} captures",
+                "",
+                *self._about(),
+                "",
+                "## The plan's targets",
+                "",
+                *_table(
+                    ("target", "asked as", "limit", "the plan's scale", "median here", "verdict"),
+                    [
+                        (
+                            target.name,
+                            f"{target.case} on {target.engine}",
+                            _time(target.limit_s),
+                            _count(target.plan_rows),
+                            _time(target.median_s),
+                            f"**{target.verdict}**",
+                        )
+                        for target in self.targets
+                    ],
+                ),
+                "",
+                "## Questions and export",
+                "",
+                "Median (fastest to slowest), and the ratio to bare DuckDB over one sorted file.",
+                "",
+                *self._cases(),
+                "",
+                "## Ingest, loads and sizes",
+                "",
+                *self._stores(),
+                "",
+            ]
+        )
+
+    def _about(self) -> Iterator[str]:
+        machine = self.environment
+        versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items() if number)
+        yield f"- date: {self.date:%Y-%m-%d %H:%M} UTC; commit: {machine.commit or 'unknown'}"
+        yield f"- command: `{self.command}` (seed {self.seed})"
+        yield (
+            f"- machine: {machine.cpu}, {machine.cores} cores, {_bytes(machine.memory_bytes)} memory;"
+            f" {machine.system}; Python {machine.python}"
+        )
+        yield f"- versions: {versions}"
+        yield "- settings: " + ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        yield (
+            f"- each question: one run to check and warm, then {self.repeat} timed rounds in which every engine"
+            " runs once, in turn"
+        )
+        yield f"- the one domain: `{self.domain}` with {_count(self.domain_captures)} captures"
+        if self.clickhouse:
+            yield f"- ClickHouse was not measured: {self.clickhouse}"
+        yield "- engines: " + "; ".join(f"**{name}** {meaning}" for name, meaning in ENGINES.items())
+
+    def _cases(self) -> Iterator[str]:
+        names = [name for name in ENGINES if any(case.of(name) for case in self.cases)]
+        lines = [(case.meaning, *(_cell(case, name) for name in names)) for case in self.cases]
+        yield from _table(("question", *names), lines)
+        wrong = [(case, timing) for case in self.cases for timing in case.timings if timing.error]
+        if wrong:
+            yield ""
+        for case, timing in wrong:
+            yield f"- {case.name} on {timing.engine} was not timed: {timing.error}"
+
+    def _stores(self) -> Iterator[str]:
+        ingest, sizes, loads = self.ingest, self.sizes, self.loads
+        yield from _table(
+            ("measure", "value"),
+            [
+                (
+                    f"ingest of {_count(self.ingest_rows)} CDX lines, dual write, indexes on",
+                    f"{_count(round(ingest.captures_per_s))} captures/s ({_time(ingest.elapsed_s)};"
+                    f" {_count(ingest.stored)} stored, {_count(ingest.rejected)} rejected,"
+                    f" {_count(ingest.repaired)} repaired)",
+                ),
+                ("its peak memory, without the server", _bytes(ingest.peak_memory_bytes)),
+                (
+                    "the same file again",
+                    f"{_count(ingest.second_stored)} stored ({_time(ingest.second_elapsed_s)})",
+                ),
+                (
+                    "lake alone, drawing included",
+                    f"{_count(round(self.rows / loads.lake_s))} captures/s ({_time(loads.lake_s)})",
+                ),
+                (
+                    "PostgreSQL alone by COPY, drawing and VACUUM included",
+                    f"{_count(round(self.rows / loads.postgres_s))} captures/s ({_time(loads.postgres_s)})",
+                ),
+                ("lake", f"{_bytes(sizes.lake_bytes)} in {_count(sizes.lake_files)} files"),
+                (
+                    "PostgreSQL with indexes",
+                    f"{_bytes(sizes.postgres_bytes)} (table alone {_bytes(sizes.postgres_table_bytes)})",
+                ),
+                ("one sorted Parquet file", _bytes(sizes.sorted_file_bytes)),
+                ("the lake is smaller than PostgreSQL by", f"{sizes.saved:.1%}"),
+                ("peak memory of the measuring process", _bytes(self.peak_memory_bytes)),
+            ],
+        )
+        yield ""
+        yield (
+            "PostgreSQL and the lake of the questions are filled straight from generated tables (COPY and"
+            " `Lake.append`), not by the ingest, which is measured apart in a home of its own."
+        )
+
+
+def _case_document(case: CaseResult) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "meaning": case.meaning,
+        "fingerprint": list(case.fingerprint),
+        "timings": [
+            {
+                "engine": timing.engine,
+                "median_s": timing.median_s,
+                "min_s": timing.min_s,
+                "max_s": timing.max_s,
+                "runs_s": list(timing.runs_s),
+                "ratio_to_duckdb_file": case.ratio(timing.engine, BASE),
+                "error": timing.error,
+            }
+            for timing in case.timings
+        ],
+    }
+
+
+def _cell(case: CaseResult, engine: str) -> str:
+    timing = case.of(engine)
+    if timing is None:
+        return "-"
+    if timing.median_s is None:
+        return "not timed"
+    ratio = case.ratio(engine, BASE)
+    text = f"{_time(timing.median_s)} ({_time(timing.min_s)} to {_time(timing.max_s)})"
+    return text if ratio is None or engine == BASE else f"{text}, {ratio:.1f}x"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for line in lines:
+        yield "| " + " | ".join(line) + " |"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _bytes(number: int) -> str:
+    return (
+        f"{number / 1e6:,.1f} MB".replace(",", " ") if number < 10_000_000_000 else f"{number / 1e9:.1f} GB"
+    )
