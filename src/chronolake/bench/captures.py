@@ -5,14 +5,14 @@ names an earlier capture of its own chunk, with that capture's URL and digest. H
 by `cdx_text` and `tables`, which read the same numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from chronolake.bench.world import KINDS, PATHS, Ints, Words, World, mixed, ranks
+from chronolake.bench.world import KINDS, PATHS, ROOT, Ints, Words, World, mixed, ranks
 
 #: Rows drawn at once; a chunk in all its columns takes about 200 MB.
 CHUNK_ROWS = 250_000
@@ -23,6 +23,9 @@ EARLIEST = 1_420_070_400
 LATEST = 1_735_689_600
 #: Share of captures whose content was seen before, so that only a revisit record is kept.
 REVISIT_SHARE = 0.14
+#: Projects and archive sources that captures are spread over, the first the largest.
+PROJECTS = 8
+SOURCES = 3
 #: Share of lines that are damaged, unless the caller says otherwise.
 CORRUPTED_SHARE = 0.001
 #: Statuses and their shares among captures that are no revisits.
@@ -87,45 +90,45 @@ class Chunk:
         return len(self.domain)
 
 
-def chunks(
-    seed: int, rows: int, world: World, *, projects: int, sources: int, corrupted_share: float
-) -> Iterator[Chunk]:
-    """All captures of a run, in order. `corrupted_share` of them, rounded, are damaged: exactly."""
-    for number, first in enumerate(range(0, rows, CHUNK_ROWS)):
-        count = min(CHUNK_ROWS, rows - first)
-        random = np.random.Generator(np.random.SFC64([seed, 1, number]))
-        yield _draw(random, world, seed, first, count, projects, sources, corrupted_share)
+@dataclass(frozen=True)
+class Run:
+    """What to draw: equal runs are equal captures."""
+
+    rows: int
+    seed: int = 1
+    corrupted_share: float = CORRUPTED_SHARE
+
+    def chunks(self, world: World) -> Iterator[Chunk]:
+        """The captures in order, a chunk at a time."""
+        for number, first in enumerate(range(0, self.rows, CHUNK_ROWS)):
+            random = np.random.Generator(np.random.SFC64([self.seed, 1, number]))
+            yield _draw(random, world, self, first)
+
+    def damaged_before(self, row: int) -> int:
+        """How many of the first `row` rows are damaged: the share, rounded."""
+        return int(row * self.corrupted_share + 0.5)
+
+    def damaged(self, kinds: Iterable[Damage]) -> int:
+        """How many rows have damage of these kinds."""
+        total = self.damaged_before(self.rows)
+        return sum((total - kind + len(Damage) - 1) // len(Damage) for kind in set(kinds))
 
 
-def damaged_before(row: int, share: float) -> int:
-    """How many of the first `row` rows are damaged."""
-    return int(row * share + 0.5)
-
-
-def _draw(
-    random: np.random.Generator,
-    world: World,
-    seed: int,
-    first: int,
-    count: int,
-    projects: int,
-    sources: int,
-    corrupted_share: float,
-) -> Chunk:
-    domain, page_rank, seconds, source, project = _sessions(
-        random, len(world.domains), count, projects, sources
-    )
+def _draw(random: np.random.Generator, world: World, run: Run, first: int) -> Chunk:
+    count = min(CHUNK_ROWS, run.rows - first)
+    seed = run.seed
+    domain, page_rank, seconds, source, project = _sessions(random, len(world.domains), count)
     revisit, original = _revisits(random, count)
     # A revisit has the page, the crawl and so the digest of what it was found equal to, some time later.
     domain, page_rank = domain[original], page_rank[original]
     source, project = source[original], project[original]
-    later = np.minimum(
-        random.exponential(30 * 86_400, count), (LATEST - seconds[original] - 1) * random.random(count)
-    )
+    room = LATEST - 1 - seconds[original]
+    later = np.minimum(random.exponential(30 * 86_400, count), room * random.random(count))
     seconds = np.where(revisit, seconds[original] + later.astype(np.int64), seconds)
 
     page = mixed(domain.astype(np.uint64) << np.uint64(24) ^ page_rank.astype(np.uint64))
-    path = (page % np.uint64(PATHS)).astype(np.int64)
+    # A domain's most wanted page is its front page, and no other is.
+    path = np.where(page_rank == 0, ROOT, 1 + (page % np.uint64(PATHS - 1)).astype(np.int64))
     kind = world.path_kinds[path]
     # Pages change at their own pace, from every month to every five years.
     pace = 1 + (page >> np.uint64(20)) % np.uint64(60)
@@ -139,7 +142,7 @@ def _draw(
     ends = np.cumsum(length)
     starts = ends - length
     warc_start = (np.arange(count) // ROWS_PER_WARC) * ROWS_PER_WARC
-    damaged, damage = _damage(random, first, count, corrupted_share)
+    damaged, damage = _damage(random, run, first, count)
     return Chunk(
         first_row=first,
         domain=domain,
@@ -164,10 +167,8 @@ def _draw(
     )
 
 
-def _sessions(
-    random: np.random.Generator, domains: int, count: int, projects: int, sources: int
-) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-    """Domain, page rank, second, source and project of `count` captures, one crawl session after the other."""
+def _sessions(random: np.random.Generator, domains: int, count: int) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Domain, page rank, second, source and project of `count` captures, a crawl session after another."""
     sizes = np.maximum(random.lognormal(np.log(_SESSION_ROWS) - 0.5, 1.0, count // 8 + 64), 1).astype(
         np.int64
     )
@@ -179,15 +180,15 @@ def _sessions(
     domain = ranks(random.random(many), float(domains), _DOMAIN_EXPONENT)
     pages = np.clip(200_000.0 / np.power(domain + 1.0, 0.7), 5.0, None)
     page_rank = ranks(random.random(count), pages[session], _PAGE_EXPONENT)
-    # The web and the archives grew: half of all sessions lie in the last four years. They cluster in campaigns
-    # at the beginning of a month.
+    # The web and the archives grew: half of all sessions lie in the last four years. They cluster in
+    # campaigns at the beginning of a month.
     months = ((LATEST - EARLIEST) / _MONTH_S * np.power(random.random(many), 0.7)).astype(np.int64)
     begun = EARLIEST + months * _MONTH_S + np.minimum(random.exponential(5 * 86_400, many), _MONTH_S - 86_400)
     passed = np.cumsum(random.exponential(2.0, count))
     starts = np.searchsorted(session, np.arange(many))
     seconds = begun[session] + passed - passed[starts][session]
-    source = random.choice(sources, size=many, p=_falling(sources))[session]
-    project = random.choice(projects, size=many, p=_falling(projects))[session]
+    source = random.choice(SOURCES, size=many, p=_falling(SOURCES))[session]
+    project = random.choice(PROJECTS, size=many, p=_falling(PROJECTS))[session]
     return domain[session], page_rank, np.minimum(seconds.astype(np.int64), LATEST - 1), source, project
 
 
@@ -228,9 +229,9 @@ def _lengths(random: np.random.Generator, kind: Ints, small: npt.NDArray[np.bool
     return 200 + np.exp(np.minimum(logs, 19.0)).astype(np.int64)
 
 
-def _damage(random: np.random.Generator, first: int, count: int, share: float) -> tuple[Ints, Ints]:
-    before = damaged_before(first, share)
-    here = damaged_before(first + count, share) - before
+def _damage(random: np.random.Generator, run: Run, first: int, count: int) -> tuple[Ints, Ints]:
+    before = run.damaged_before(first)
+    here = run.damaged_before(first + count) - before
     rows = np.sort(random.choice(count, size=here, replace=False))
     return rows, (before + np.arange(here)) % len(Damage)
 

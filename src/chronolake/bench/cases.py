@@ -11,8 +11,16 @@ from typing import Any, Self
 
 import pyarrow.parquet as pq
 
-from chronolake.bench.engines import ClickHouse, DuckDBFile, Engine, LakeSql, Postgres, Router, open_bare
-from chronolake.bench.engines import chdb_missing
+from chronolake.bench.engines import (
+    ClickHouse,
+    DuckDBFile,
+    Engine,
+    LakeSql,
+    Postgres,
+    Router,
+    chdb_missing,
+    open_bare,
+)
 from chronolake.bench.questions import QUESTIONS, BenchQuestion, fingerprint
 from chronolake.bench.timing import Case, Fingerprint
 from chronolake.lake import Lake
@@ -69,7 +77,7 @@ class Cases:
     def open(
         cls, settings: Settings, services: Services, lake: Lake, folder: Path, sorted_file: Path
     ) -> Iterator[Self]:
-        """Open every engine on captures that are loaded already; ClickHouse loads its own from `sorted_file`."""
+        """Open every engine on captures that are loaded; ClickHouse loads its own from `sorted_file`."""
         with ExitStack() as stack:
             bare = open_bare(settings)
             stack.callback(bare.close)

@@ -1,4 +1,4 @@
-"""Generated captures as CDX text of 11 columns, with its damaged lines; the bytes depend on the chunk alone."""
+"""Generated captures as CDX text of 11 columns, damaged lines and all; equal chunks are equal bytes."""
 
 import zlib
 from collections.abc import Sequence

@@ -56,7 +56,7 @@ class Engine(Protocol):
 
 
 class Postgres:
-    """Our tables with their indexes, by our pool. Exports go through DuckDB, as PostgreSQL writes no Parquet."""
+    """Our tables with their indexes, by our pool. DuckDB writes its exports, as it knows no Parquet."""
 
     name = "postgres"
 
@@ -117,7 +117,7 @@ class DuckDBFile:
 
 
 class ClickHouse:
-    """ClickHouse in this process (`chdb`): one MergeTree table ordered by (domain, timestamp), merged whole."""
+    """ClickHouse in this process (`chdb`): a MergeTree table ordered by (domain, timestamp), merged whole."""
 
     name = "clickhouse"
 
@@ -169,7 +169,8 @@ class Router:
         answer = asyncio.run(
             self._router.ask(question, dict(params), scope=Scope.everything(), engine=self._engine)
         )
-        return list(answer.rows)
+        rows: Rows = list(answer.rows)
+        return rows
 
 
 def chdb_missing() -> str | None:
@@ -202,8 +203,8 @@ def write_sorted(lake: Lake, path: Path) -> None:
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, str]) -> Rows:
-    table = cursor.execute(sql, dict(parameters)).to_arrow_table()
-    return table.to_pylist()
+    rows: Rows = cursor.execute(sql, dict(parameters)).to_arrow_table().to_pylist()
+    return rows
 
 
 def _clickhouse_type(column: Column) -> str:

@@ -6,7 +6,7 @@ captures are drawn a chunk at a time, while the chunk before is being written in
 
 import resource
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -17,9 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chronolake.bench import cdx_text
-from chronolake.bench.captures import CHUNK_ROWS, CORRUPTED_SHARE, REJECTED, REPAIRED, Chunk, Damage, chunks
-from chronolake.bench.captures import damaged_before as damaged_in
-from chronolake.bench.tables import SOURCES, table_of
+from chronolake.bench.captures import CORRUPTED_SHARE, PROJECTS, REJECTED, REPAIRED, Chunk, Damage, Run
+from chronolake.bench.tables import batches_of, tables_of
 from chronolake.bench.world import World
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.clock import Clock, SystemClock
@@ -28,12 +27,6 @@ from chronolake.settings import ParquetSettings
 
 #: What can be written.
 FORMATS = ("cdx", "parquet", "lake", "stores")
-#: Projects that generated tables are spread over, `generated-1` first and largest.
-PROJECTS = 8
-#: Chunks that one lake commit takes: each commit makes a file per partition, so it should be large; its
-#: rows are sorted in memory, so it should not be huge. As many rows as an ingest carries at a time.
-CHUNKS_PER_COMMIT = 4
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,8 +35,8 @@ R = TypeVar("R")
 class GeneratorReport:
     """What was written, and what reading it back must give.
 
-    Of CDX lines, `damaged` are not as they should be: `rejected` of them no reader can store, `repaired` have
-    a timestamp to be repaired, `not_utf8` a byte that is no UTF-8. Tables hold no line that would be rejected.
+    Of CDX lines, `damaged` are not as they should be: `rejected` of them no reader can store, `repaired`
+    have a timestamp to be repaired, `not_utf8` a byte that is no UTF-8. Tables hold none to be rejected.
     `bytes` are of the files written; PostgreSQL's are not counted. `peak_memory_bytes` is of the process.
     """
 
@@ -60,43 +53,6 @@ class GeneratorReport:
     peak_memory_bytes: int
 
 
-@dataclass(frozen=True)
-class Run:
-    """What to generate."""
-
-    rows: int
-    seed: int = 1
-    corrupted_share: float = CORRUPTED_SHARE
-
-    def chunks(self, world: World) -> Iterator[Chunk]:
-        """The captures, a chunk at a time."""
-        return chunks(
-            self.seed,
-            self.rows,
-            world,
-            projects=PROJECTS,
-            sources=len(SOURCES),
-            corrupted_share=self.corrupted_share,
-        )
-
-    @property
-    def batches(self) -> int:
-        """How many ingest batches the captures count as: one for each CHUNKS_PER_COMMIT chunks."""
-        return -(-self.rows // (CHUNK_ROWS * CHUNKS_PER_COMMIT))
-
-    def tables(self, project_ids: Sequence[int], batch_ids: Sequence[int]) -> Iterator[pa.Table]:
-        """The captures in the declared columns, a chunk at a time."""
-        world = World.build(self.seed, self.rows)
-        for place, chunk in enumerate(self.chunks(world)):
-            batch_id = batch_ids[place // CHUNKS_PER_COMMIT]
-            yield table_of(chunk, world, self.seed, project_ids=project_ids, batch_id=batch_id)
-
-    def damaged(self, kinds: Iterable[Damage]) -> int:
-        """How many lines have damage of these kinds."""
-        total = damaged_in(self.rows, self.corrupted_share)
-        return sum((total - kind + len(Damage) - 1) // len(Damage) for kind in kinds)
-
-
 def write(
     format: str,  # noqa: A002  # the word of the command line
     rows: int,
@@ -109,8 +65,8 @@ def write(
 ) -> GeneratorReport:
     """Write `rows` captures of `seed` as `format` to `path`: a file, or a home folder for lake and stores.
 
-    CDX text is compressed where the name ends in `.gz`. A home takes the captures beside what it holds already,
-    so writing to it twice gives them twice.
+    CDX text is compressed where the name ends in `.gz`. A home takes the captures beside what it holds, so
+    writing to it twice gives them twice.
 
     Raises:
         InputError: there is no such format.
@@ -174,7 +130,7 @@ def _write_cdx(run: Run, path: Path) -> int:
 
 
 def _write_parquet(run: Run, path: Path, parquet: ParquetSettings) -> int:
-    tables = run.tables(range(1, PROJECTS + 1), range(1, run.batches + 1))
+    tables = tables_of(run, range(1, PROJECTS + 1), range(1, batches_of(run) + 1))
     with path.open("wb") as sink:
         _write_tables(tables, sink, parquet)
     return path.stat().st_size

@@ -157,8 +157,8 @@ class BenchReport:
         yield f"- versions: {versions}"
         yield "- settings: " + ", ".join(f"{name}={value}" for name, value in self.settings.items())
         yield (
-            f"- each question: one run to check and warm, then {self.repeat} timed rounds in which every engine"
-            " runs once, in turn"
+            f"- each question: one run to check and warm, then {self.repeat} timed rounds, in each of which"
+            " every engine runs once"
         )
         yield f"- the one domain: `{self.domain}` with {_count(self.domain_captures)} captures"
         if self.clickhouse:
@@ -182,9 +182,11 @@ class BenchReport:
             [
                 (
                     f"ingest of {_count(self.ingest_rows)} CDX lines, dual write, indexes on",
-                    f"{_count(round(ingest.captures_per_s))} captures/s ({_time(ingest.elapsed_s)};"
-                    f" {_count(ingest.stored)} stored, {_count(ingest.rejected)} rejected,"
-                    f" {_count(ingest.repaired)} repaired)",
+                    f"{_count(round(ingest.captures_per_s))} captures/s in {_time(ingest.elapsed_s)}",
+                ),
+                (
+                    "of its lines",
+                    f"{_count(ingest.stored)} stored, {_count(ingest.rejected)} rejected",
                 ),
                 ("its peak memory, without the server", _bytes(ingest.peak_memory_bytes)),
                 (

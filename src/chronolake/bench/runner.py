@@ -1,7 +1,7 @@
 """Run the benchmark: fill a home of its own, ask every engine, write down what came out.
 
-Nothing of the user's is touched: stores, files and servers live in a folder of this run within the home, which
-goes when the run ends. A DATABASE_URL is not used, as generated captures have no place in a real database.
+Nothing of the user's is touched: stores, files and servers live in a folder of this run within the home, and
+go when it ends. A DATABASE_URL is not used, as generated captures have no place in a real database.
 """
 
 import json
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chronolake.bench import engines, environment, generator, ingesting, stores
+from chronolake.bench.captures import Run
 from chronolake.bench.cases import REFERENCE, Cases
 from chronolake.bench.ingesting import IngestMeasure
 from chronolake.bench.report import BenchReport, Loads, Sizes, Target
@@ -77,8 +78,8 @@ def run(
         services = stack.enter_context(open_services(own))
         if services.lake is None:
             raise services.lake_error or RuntimeError("the lake is off")
-        draw = generator.Run(rows=rows, seed=seed)
-        loads = _load(draw, services.database, services.lake, clock)
+        draw = Run(rows=rows, seed=seed)
+        loads = _load(draw, services, services.lake, clock)
         sorted_file = folder / "sorted.parquet"
         engines.write_sorted(services.lake, sorted_file)
         asked = stack.enter_context(Cases.open(own, services, services.lake, folder, sorted_file))
@@ -135,7 +136,7 @@ def _ingest(folder: Path, rows: int, seed: int) -> IngestMeasure:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _load(draw: generator.Run, services: Services, lake: Lake, clock: Clock) -> Loads:
+def _load(draw: Run, services: Services, lake: Lake, clock: Clock) -> Loads:
     names = stores.Names.reserve(draw, services.database)
     started = clock.monotonic()
     stores.fill_lake(draw, names, lake)

@@ -1,8 +1,8 @@
 """Generated captures straight into a home: its lake, and where asked for its PostgreSQL.
 
 This is no ingest. Nothing is parsed, checked for duplicates or entered in the ledger: rows go into PostgreSQL
-by COPY and into the lake by `Lake.append`, the fastest way each has. The lake's commit of one group runs while
-the next is being drawn.
+by COPY and into the lake by `Lake.append`, the fastest way each has. The commit of one batch runs while the
+next is being drawn.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.csv as pv
 from psycopg import Connection, sql
 
-from chronolake.bench.generator import CHUNKS_PER_COMMIT, PROJECTS, Run, ahead
+from chronolake.bench.captures import PROJECTS, Run
+from chronolake.bench.generator import ahead
+from chronolake.bench.tables import CHUNKS_PER_BATCH, batches_of, tables_of
 from chronolake.bench.texts import strings
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.lake import Lake
@@ -57,17 +59,17 @@ class Names:
         with database.connection() as conn:
             return cls(
                 [projects.ensure(conn, PROJECT_NAME.format(number=n)) for n in range(1, PROJECTS + 1)],
-                [imports.next_batch(conn) for _ in range(run.batches)],
+                [imports.next_batch(conn) for _ in range(batches_of(run))],
             )
 
 
 def fill_lake(run: Run, names: Names, lake: Lake) -> None:
-    """Append the captures to the lake, CHUNKS_PER_COMMIT chunks a commit."""
+    """Append the captures to the lake, CHUNKS_PER_BATCH chunks a commit."""
 
     def append(rows: pa.Table) -> None:
         lake.append(CDX_RECORDS, rows)
 
-    for _ in ahead(append, _groups(run.tables(names.project_ids, names.batch_ids)), threads=1):
+    for _ in ahead(append, _groups(tables_of(run, names.project_ids, names.batch_ids)), threads=1):
         pass
 
 
@@ -78,7 +80,7 @@ def fill_postgres(run: Run, names: Names, database: Database) -> None:
         with database.connection() as conn:
             copy_rows(conn, rows)
 
-    for _ in ahead(copy, run.tables(names.project_ids, names.batch_ids), threads=1):
+    for _ in ahead(copy, tables_of(run, names.project_ids, names.batch_ids), threads=1):
         pass
     with database.connection() as conn:
         conn.commit()
@@ -125,11 +127,11 @@ def _as_text(rows: pa.Table) -> pa.Table:
 
 
 def _groups(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Tables joined by CHUNKS_PER_COMMIT."""
+    """Tables joined by CHUNKS_PER_BATCH."""
     held: list[pa.Table] = []
     for table in tables:
         held.append(table)
-        if len(held) == CHUNKS_PER_COMMIT:
+        if len(held) == CHUNKS_PER_BATCH:
             yield pa.concat_tables(held)
             held = []
     if held:

@@ -1,24 +1,41 @@
 """Generated captures in the declared columns of `cdx_records`, as ingest would store their CDX lines.
 
-Two things differ from what an ingest of the same captures gives: ids have the form and order of real ones, but
-their last 74 bits are the capture's number, scattered, rather than a hash of its fields, since hashing takes as
-long as everything else; and lines that ingest would reject are whole here.
+Two things differ from what an ingest of the same captures gives: ids have the form and order of real ones,
+but their last 74 bits are the capture's number, scattered, rather than a hash of its fields, since hashing
+takes as long as everything else; and lines that ingest would reject are whole here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from chronolake.bench.captures import REPAIRED, Chunk, Damage
+from chronolake.bench.captures import CHUNK_ROWS, REPAIRED, Chunk, Damage, Run
 from chronolake.bench.texts import Texts, digits, strings, texts_of
 from chronolake.bench.world import Ints, Words, World, mixed
 from chronolake.capture.columns import CDX_RECORDS
 
 #: Archive sources of generated captures; the first is the most frequent.
 SOURCES = ("generated-wayback", "generated-commoncrawl", "generated-local")
+#: Chunks that count as one ingest batch and go into one lake commit: each commit makes a file per partition,
+#: so it should be large; its rows are sorted in memory, so it should not be huge. With chunks of 250 000 rows
+#: it is as many as an ingest carries at a time.
+CHUNKS_PER_BATCH = 4
+
+
+def batches_of(run: Run) -> int:
+    """How many ingest batches the captures of `run` count as."""
+    return -(-run.rows // (CHUNK_ROWS * CHUNKS_PER_BATCH))
+
+
+def tables_of(run: Run, project_ids: Sequence[int], batch_ids: Sequence[int]) -> Iterator[pa.Table]:
+    """The captures of `run`, a chunk at a time, each batch of chunks with its number of `batch_ids`."""
+    world = World.build(run.seed, run.rows)
+    for place, chunk in enumerate(run.chunks(world)):
+        batch_id = batch_ids[place // CHUNKS_PER_BATCH]
+        yield table_of(chunk, world, run.seed, project_ids=project_ids, batch_id=batch_id)
 
 
 def table_of(chunk: Chunk, world: World, seed: int, *, project_ids: Sequence[int], batch_id: int) -> pa.Table:

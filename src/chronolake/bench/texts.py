@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chronolake.bench.captures import EARLIEST, LATEST, Chunk
-from chronolake.bench.world import HOST_PREFIXES, KINDS, Ints, Words, World, mixed
+from chronolake.bench.world import HOST_PREFIXES, KINDS, ROOT, Ints, Words, World, mixed
 from chronolake.capture.digest import EMPTY_BODY_SHA1
 
 #: WARC files are named so, with seed and number: whoever meets one knows what it is.
@@ -47,9 +47,8 @@ def texts_of(chunk: Chunk, world: World, seed: int) -> Texts:
     prefix = pa.array(chunk.host)
     host = _glued(_HOSTS.take(prefix), world.domains.take(domain))
     path = pa.array(chunk.path)
-    rest = _glued(
-        world.path_heads.take(path), pa.array(chunk.page).cast(pa.string()), world.path_tails.take(path)
-    )
+    number = pc.if_else(pa.array(chunk.path == ROOT), pa.scalar(""), pa.array(chunk.page).cast(pa.string()))
+    rest = _glued(world.path_heads.take(path), number, world.path_tails.take(path))
     place = _glued(host, rest)
     redirected = (chunk.status == 301) | (chunk.status == 302)
     return Texts(

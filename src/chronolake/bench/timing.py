@@ -25,7 +25,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one case on one engine; all null where it gave no answer or a wrong one, and `error` says so."""
+    """Seconds of one case on one engine; none where it gave no answer or a wrong one, as `error` says."""
 
     engine: str
     runs_s: tuple[float, ...] = ()

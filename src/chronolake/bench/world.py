@@ -24,6 +24,8 @@ HOST_PREFIXES = (("", ""), ("www.", ""), ("blog.", ",blog"), ("shop.", ",shop"),
 NAME = "generated-"
 #: Path patterns; each domain numbers its pages over them.
 PATHS = 4096
+#: The path of every domain's front page, the one that is captured most; it bears no number.
+ROOT = 0
 #: Captures a domain has on average. The median has far fewer, as the largest takes a tenth of all.
 CAPTURES_PER_DOMAIN = 25
 FEWEST_DOMAINS = 10
@@ -95,6 +97,7 @@ class World:
         names = pc.binary_join_element_wise(pa.scalar(NAME), numbers, "")
         reversed_suffixes = [",".join(reversed(suffix.split("."))) for suffix in suffixes]
         kinds = random.choice(len(KINDS), size=PATHS, p=[kind.share for kind in KINDS])
+        kinds[ROOT] = 0
         heads, tails = _paths(random, kinds)
         return cls(
             domains=pc.binary_join_element_wise(names, pa.array(suffixes).take(drawn), "."),
@@ -121,6 +124,7 @@ def _paths(random: np.random.Generator, kinds: Ints) -> tuple[pa.StringArray, pa
         else:
             heads.append(f"/{_TOPICS[topic]}/{year}/{name}-{_WORDS[three]}-")
             tails.append(_ENDINGS[kind])
+    heads[ROOT], tails[ROOT] = "/", ""
     return pa.array(heads), pa.array(tails)
 
 
