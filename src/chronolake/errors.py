@@ -7,6 +7,7 @@ ChronolakeError
 │   └── FormatUnknown            readable, but no capture index, WARC, ARC or WACZ
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
+│   ├── DatabaseConflict         another transaction was in the way
 │   ├── DatabaseMisconfigured    too old, `wal_level` not logical, a right is missing
 │   └── MigrationFailed          the schema could not be brought up to date
 ├── LakeError                    the lake
@@ -84,6 +85,13 @@ class DatabaseUnavailable(DatabaseError):
 
     retry = Retry.LATER
     hint = "Check that the server of DATABASE_URL runs: chronolake db url"
+
+
+class DatabaseConflict(DatabaseError):
+    """Another transaction was in the way, as in a deadlock; the same again will do."""
+
+    retry = Retry.LATER
+    hint = "Run the same command again."
 
 
 class DatabaseMisconfigured(DatabaseError):

@@ -2,7 +2,8 @@
 
 One committer at a time, by an advisory lock in PostgreSQL. Rows and the fact that their batch is applied
 enter the lake in one transaction, so a batch that is carried again after a crash is recognised and skipped.
-A staged file that is missing or damaged costs nothing but time: PostgreSQL has its rows, and they are staged anew.
+A staged file that is missing or damaged costs nothing but time: PostgreSQL has its rows, and they are staged
+anew.
 """
 
 import re
@@ -72,9 +73,10 @@ class Committer:
         return Carried(batches=batches, rows=rows, snapshot_id=self._lake.snapshot())
 
     def sweep(self) -> int:
-        """Remove staged files that no ledger row and no living import speaks for; return how many.
+        """Remove staged files that the ledger does not owe and no living import writes; return how many.
 
-        They are what a process leaves that dies between staging and commit. PostgreSQL rolled its rows back.
+        They are what a process leaves that dies between staging and commit, where PostgreSQL rolled the rows
+        back, or between the lake's commit and the removal of the file.
         """
         removed = 0
         for path in sorted(self._settings.staging.glob("*")):
@@ -82,7 +84,7 @@ class Committer:
             if match is None:
                 continue
             with self._database.connection() as conn:
-                if imports.is_held(conn, int(match[1])) or ledger.known(conn, int(match[2])):
+                if imports.is_held(conn, int(match[1])) or ledger.owed(conn, int(match[2])):
                     continue
             path.unlink(missing_ok=True)
             removed += 1
@@ -138,7 +140,9 @@ class Committer:
             _log.warning("lake.restaged", batch_id=batch.batch_id, path=batch.path, rows=batch.rows)
             table = TABLES[batch.table_name]
             with self._database.connection() as conn:
-                rows = row_store.of_batch(conn, table, batch.batch_id)
+                rows = row_store.of_batch(
+                    conn, table, batch.batch_id, fetch_rows=self._settings.sync.batch_size
+                )
             self._settings.staging.mkdir(parents=True, exist_ok=True)
             file = stage(table, rows, self._path(batch), self._settings.parquet)
         return StagedBatch(

@@ -1,0 +1,17 @@
+"""PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
+
+from chronolake.oltp import domains, imports, ledger, projects, quarantine, rows
+from chronolake.oltp.database import Database, current_lsn
+from chronolake.oltp.embedded import client_program
+
+__all__ = [
+    "Database",
+    "client_program",
+    "current_lsn",
+    "domains",
+    "imports",
+    "ledger",
+    "projects",
+    "quarantine",
+    "rows",
+]

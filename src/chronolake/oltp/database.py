@@ -1,0 +1,149 @@
+"""The connection to PostgreSQL: server, schema and pool open together, and its errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
+
+import psycopg
+from psycopg import Connection
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from chronolake.errors import (
+    ChronolakeError,
+    DatabaseConflict,
+    DatabaseError,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+)
+from chronolake.oltp import migrate
+from chronolake.oltp.embedded import EmbeddedServer
+from chronolake.oltp.statements import one
+from chronolake.settings import Settings
+
+#: Oldest server that is supported, as `server_version_num` writes it.
+OLDEST_VERSION = 160_000
+
+
+class Database:
+    """PostgreSQL with our schema in it. Thread-safe; made by `Database.open`."""
+
+    def __init__(self, *, url: str, server_version: int, pool: ConnectionPool[Connection]) -> None:
+        #: address as libpq reads it, with its secret: never to be logged
+        self.url = url
+        self.server_version = server_version
+        self._pool = pool
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings) -> Iterator[Self]:
+        """Start or join the embedded server unless DATABASE_URL is set, bring the schema up to date, connect.
+
+        Raises:
+            DatabaseUnavailable: no server answers.
+            DatabaseMisconfigured: it is older than 16, `wal_level` is not logical, or a right is missing.
+            MigrationFailed: the schema could not be brought up to date.
+        """
+        with ExitStack() as stack:
+            secret = settings.database.url
+            if secret is None:
+                server = EmbeddedServer(settings.home.root)
+                server.start()
+                stack.callback(server.stop)
+                url = server.url
+            else:
+                url = secret.get_secret_value()
+            timeout_s = settings.database.connect_timeout_s
+            version = _prepare(url, timeout_s)
+            pool: ConnectionPool[Connection] = ConnectionPool(
+                url,
+                min_size=1,
+                max_size=settings.database.pool_size,
+                timeout=timeout_s,
+                kwargs={"connect_timeout": max(2, round(timeout_s))},
+                configure=_configure,
+                check=ConnectionPool.check_connection,
+                open=False,
+            )
+            with pool:
+                yield cls(url=url, server_version=version, pool=pool)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection with a transaction: committed at the block's end, rolled back on an error.
+
+        Raises:
+            DatabaseUnavailable: no connection, or it broke.
+            DatabaseConflict: another transaction was in the way; the same again will do.
+            DatabaseError: PostgreSQL refused.
+        """
+        with _translated(), self._pool.connection() as conn:
+            yield conn
+
+    def migrations(self) -> list[dict[str, Any]]:
+        """The migrations this database has: version, name, checksum."""
+        with self.connection() as conn:
+            return migrate.applied(conn)
+
+
+def current_lsn(conn: Connection) -> str:
+    """Where the server's WAL is now."""
+    row = one(conn, "current_lsn")
+    return str(row[0])
+
+
+def _prepare(url: str, timeout_s: float) -> int:
+    """Check what the server must have and migrate; its version."""
+    with _translated():
+        try:
+            connection = psycopg.connect(url, connect_timeout=max(2, round(timeout_s)))
+        except psycopg.ProgrammingError:
+            # The driver's own message would quote the address, secret and all.
+            raise DatabaseUnavailable(
+                "DATABASE_URL cannot be read",
+                hint="Write it as postgresql://user:password@host:port/database",
+            ) from None
+        with connection as conn:
+            row = one(conn, "server_facts")
+            version, wal_level = row
+            if version < OLDEST_VERSION:
+                raise DatabaseMisconfigured(
+                    f"PostgreSQL {version // 10_000} is too old", hint="Use PostgreSQL 16 or newer."
+                )
+            if wal_level != "logical":
+                raise DatabaseMisconfigured(
+                    f"wal_level of the server is {wal_level}, but must be logical",
+                    hint="As a superuser: ALTER SYSTEM SET wal_level = logical;  then restart the server.",
+                )
+            migrate.migrate(conn)
+    return int(version)
+
+
+def _configure(conn: Connection) -> None:
+    conn.execute(b"SET search_path TO " + migrate.SCHEMA.encode() + b", public")
+    conn.execute("SET timezone TO 'UTC'")
+    conn.commit()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ChronolakeError:
+        raise
+    except psycopg.errors.DiskFull as error:
+        raise DatabaseError(
+            f"PostgreSQL has no room left: {_told(error)}",
+            hint="Free room on its disk, then run the same command again: nothing is stored twice.",
+        ) from error
+    except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+        raise DatabaseConflict(f"PostgreSQL: {_told(error)}") from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(f"no connection to PostgreSQL: {error}") from error
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"PostgreSQL: {_told(error)}") from error
+    except psycopg.Error as error:
+        raise DatabaseError(f"PostgreSQL: {_told(error)}") from error
+
+
+def _told(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error).strip() or type(error).__name__

@@ -1,0 +1,75 @@
+"""The ledger: batches that are promised to the lake, and the message in the WAL that names each of them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from psycopg import Connection
+
+from chronolake.oltp.statements import one, statement
+
+
+@dataclass(frozen=True)
+class LedgerBatch:
+    """One batch as the ledger holds it; `path` is the staged file's name, without its folder."""
+
+    batch_id: int
+    import_id: int
+    table_name: str
+    path: str
+    rows: int
+    bytes: int
+    checksum: str
+    message_lsn: str | None = None
+    applied_snapshot: int | None = None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What the lake lacks: `batches`, `oldest_s` seconds since the oldest was staged (0 with none)."""
+
+    batches: int
+    oldest_s: float
+    current_lsn: str
+
+
+def record(conn: Connection, batch: LedgerBatch) -> str:
+    """Promise the batch to the lake and put its words into the WAL; the LSN of that message.
+
+    Both hold only if the transaction commits. The message has the prefix `chronolake.batch` and is JSON with
+    batch_id, import_id, table, file, rows and checksum.
+    """
+    words = {
+        "batch_id": batch.batch_id,
+        "import_id": batch.import_id,
+        "table": batch.table_name,
+        "file": batch.path,
+        "rows": batch.rows,
+        "checksum": batch.checksum,
+    }
+    row = one(conn, "ledger_message", [json.dumps(words)])
+    conn.execute(statement("ledger_record"), vars(replace(batch, message_lsn=row[0])))
+    return str(row[0])
+
+
+def pending(conn: Connection) -> list[LedgerBatch]:
+    """Batches that the lake lacks, oldest first."""
+    return [LedgerBatch(*row) for row in conn.execute(statement("ledger_pending"))]
+
+
+def mark_applied(conn: Connection, batch_ids: Sequence[int], snapshot_id: int) -> None:
+    """Note that these batches are in the lake since `snapshot_id`."""
+    values = {"batch_ids": list(batch_ids), "snapshot_id": snapshot_id}
+    conn.execute(statement("ledger_mark_applied"), values)
+
+
+def owed(conn: Connection, batch_id: int) -> bool:
+    """Whether the batch is promised to the lake and not noted as there yet."""
+    row = conn.execute(statement("ledger_owed"), [batch_id]).fetchone()
+    return bool(row and row[0])
+
+
+def backlog(conn: Connection) -> Backlog:
+    """How far the lake is behind, in one round trip."""
+    row = one(conn, "ledger_backlog")
+    return Backlog(batches=row[0], oldest_s=row[1] or 0.0, current_lsn=row[2])

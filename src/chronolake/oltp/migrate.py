@@ -1,0 +1,102 @@
+"""Bring the schema up to date: numbered SQL files, applied in order, once, noted with their checksum."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from chronolake.errors import DatabaseMisconfigured, MigrationFailed
+from chronolake.oltp.statements import statement
+
+#: PostgreSQL schema of all our tables.
+SCHEMA = "chronolake"
+#: Key of the advisory lock of whoever migrates, "migr" in ASCII.
+_LOCK = 0x6D696772
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered file."""
+
+    version: int
+    name: str
+    text: bytes
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file, hexadecimal."""
+        return hashlib.sha256(self.text).hexdigest()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Every migration there is, in order."""
+    found = [
+        Migration(int(file.name.partition("_")[0]), file.name, file.read_bytes())
+        for file in (files("chronolake.oltp") / "migrations").iterdir()
+        if file.name.endswith(".sql")
+    ]
+    return tuple(sorted(found, key=lambda migration: migration.version))
+
+
+def applied(conn: Connection) -> list[dict[str, Any]]:
+    """The migrations this database has: version, name, checksum."""
+    rows = conn.execute(statement("migrations_applied")).fetchall()
+    return [{"version": version, "name": name, "checksum": checksum} for version, name, checksum in rows]
+
+
+def migrate(conn: Connection) -> int:
+    """Apply what is missing, in one transaction; return how many. The caller commits.
+
+    Raises:
+        MigrationFailed: a file failed, was changed after it was applied, or the database is newer than we.
+        DatabaseMisconfigured: the role may not create the schema.
+    """
+    # Whoever comes second waits here and finds nothing left to do.
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    try:
+        exists = conn.execute("SELECT to_regnamespace(%s) IS NOT NULL", [SCHEMA]).fetchone()
+        if not (exists and exists[0]):
+            conn.execute(b"CREATE SCHEMA " + SCHEMA.encode())
+        conn.execute(b"SET LOCAL search_path TO " + SCHEMA.encode())
+        conn.execute(b"SET LOCAL client_min_messages TO warning")
+        conn.execute(statement("migrations_table"))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseMisconfigured(
+            f"the role of DATABASE_URL may not create the schema {SCHEMA}",
+            hint=f"As the database's owner: GRANT CREATE ON DATABASE ... TO ...;  or CREATE SCHEMA {SCHEMA}"
+            " AUTHORIZATION ...;",
+        ) from error
+    _check(applied(conn))
+    known = {entry["version"] for entry in applied(conn)}
+    missing = [migration for migration in migrations() if migration.version not in known]
+    for migration in missing:
+        try:
+            conn.execute(migration.text)
+        except psycopg.Error as error:
+            raise MigrationFailed(
+                f"migration {migration.name}: {error}".strip(),
+                hint="Nothing of it was kept. Mend what the message names, then: chronolake db migrate",
+            ) from error
+        conn.execute(statement("migration_note"), [migration.version, migration.name, migration.checksum])
+    return len(missing)
+
+
+def _check(entries: list[dict[str, Any]]) -> None:
+    ours = {migration.version: migration for migration in migrations()}
+    for entry in entries:
+        migration = ours.get(entry["version"])
+        if migration is None:
+            raise MigrationFailed(
+                f"the database has migration {entry['name']}, which this version of chronolake does not know",
+                hint="A newer chronolake has been here: upgrade this one.",
+            )
+        if migration.checksum != entry["checksum"]:
+            raise MigrationFailed(
+                f"migration {entry['name']} was changed after it was applied",
+                hint="Restore the file as it was; what should differ belongs in a new migration.",
+            )

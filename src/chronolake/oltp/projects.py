@@ -1,0 +1,24 @@
+"""Projects: named sets of captures, known by small integers."""
+
+from psycopg import Connection
+
+from chronolake.oltp.statements import one, statement
+
+
+def ensure(conn: Connection, name: str) -> int:
+    """The id of the project of that name, which is made where it is new."""
+    values = {"name": name}
+    # Where another transaction makes it in between, only a second statement sees it.
+    row = conn.execute(statement("project_ensure"), values).fetchone() or one(conn, "project_ensure", values)
+    return int(row[0])
+
+
+def names(conn: Connection) -> dict[int, str]:
+    """Every project's name by its id."""
+    return dict(conn.execute(statement("project_names")).fetchall())
+
+
+def find(conn: Connection, name_or_id: str | int) -> int | None:
+    """The id of the project of that name, else of that id; null where there is neither."""
+    row = conn.execute(statement("project_find"), {"key": str(name_or_id)}).fetchone()
+    return None if row is None else int(row[0])

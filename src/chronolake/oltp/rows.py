@@ -1,0 +1,134 @@
+"""Bulk rows of the synced tables: Arrow in, what was newly stored out."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import Connection, sql
+from pyarrow import csv
+
+from chronolake.capture.columns import Column, Table
+
+#: COPY's binary format: an 11-byte signature and two 4-byte words, then for each row of one uuid a 2-byte
+#: column count, a 4-byte length and 16 bytes (PostgreSQL documentation, "COPY", Binary Format).
+_COPY_HEADER_BYTES = 19
+_COPY_ROW = np.dtype([("columns", ">i2"), ("length", ">i4"), ("id", "V16")])
+_COPY_TRAILER_BYTES = 2
+#: Rows turned into CSV at a time; a bound on memory.
+_CSV_ROWS = 20_000
+
+
+def insert_new(conn: Connection, table: Table, rows: pa.Table) -> pa.Table:
+    """Store `rows` (the table's Arrow schema) less those stored already; exactly the newly stored ones.
+
+    Where the input holds an id twice, its first row is stored. The order of `rows` is kept.
+
+    Raises:
+        psycopg.Error: PostgreSQL refused; the transaction is to be rolled back.
+    """
+    if not rows.num_rows:
+        return rows
+    target = sql.Identifier(table.postgres_table)
+    names = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored)
+    with conn.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
+            ).format(names, target)
+        )
+        with cursor.copy("COPY incoming FROM STDIN (FORMAT csv)") as copy:
+            for batch in rows.to_batches(max_chunksize=_CSV_ROWS):
+                copy.write(_csv(table, batch))
+        answer = bytearray()
+        statement = sql.SQL(
+            "COPY (INSERT INTO {} ({}) SELECT {} FROM incoming ON CONFLICT DO NOTHING RETURNING {})"
+            " TO STDOUT (FORMAT binary)"
+        ).format(target, names, names, sql.Identifier(table.key[0]))
+        with cursor.copy(statement) as copy:
+            for piece in copy:
+                answer += piece
+        cursor.execute("DROP TABLE incoming")
+    stored = np.frombuffer(answer[_COPY_HEADER_BYTES:-_COPY_TRAILER_BYTES], _COPY_ROW)["id"]
+    if len(stored) == rows.num_rows:
+        return rows
+    return rows.filter(_first_of(rows[table.key[0]], stored))
+
+
+def of_batch(conn: Connection, table: Table, batch_id: int, *, fetch_rows: int) -> pa.Table:
+    """The rows of one batch, read `fetch_rows` at a time, in the table's Arrow schema."""
+    query = sql.SQL("SELECT {} FROM {} WHERE batch_id = %s").format(
+        sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored),
+        sql.Identifier(table.postgres_table),
+    )
+    pieces = []
+    with conn.cursor(name="batch_rows") as cursor:
+        cursor.execute(query, [batch_id])
+        while rows := cursor.fetchmany(fetch_rows):
+            columns = zip(table.stored, zip(*rows, strict=True), strict=True)
+            pieces.append(
+                pa.Table.from_arrays(
+                    [_array(column, values) for column, values in columns], schema=table.arrow_schema
+                )
+            )
+    return pa.concat_tables(pieces) if pieces else table.arrow_schema.empty_table()
+
+
+def _array(column: Column, values: Iterable[Any]) -> pa.Array:
+    if column.arrow == pa.uuid():
+        values = [None if value is None else uuid.UUID(str(value)).bytes for value in values]
+    return pa.array(values, column.arrow)
+
+
+def _first_of(ids: pa.ChunkedArray, stored: np.ndarray[Any, Any]) -> pa.Array:
+    """Which rows have an id of `stored`, each id's first row only."""
+    given = _id_bytes(ids)
+    pairs = given.view(np.uint64).reshape(-1, 2)
+    order = np.lexsort((np.arange(len(pairs)), pairs[:, 1], pairs[:, 0]))
+    first = np.ones(len(pairs), dtype=bool)
+    first[order[1:]] = (pairs[order[1:]] != pairs[order[:-1]]).any(axis=1)
+    binary = pa.binary(16)
+    wanted = pa.FixedSizeBinaryArray.from_buffers(binary, len(stored), [None, pa.py_buffer(stored.tobytes())])
+    having = pa.FixedSizeBinaryArray.from_buffers(binary, len(given), [None, pa.py_buffer(given.tobytes())])
+    return pc.and_(pc.is_in(having, value_set=wanted), pa.array(first))
+
+
+def _id_bytes(ids: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
+    """The 16 bytes of each id, one after the other, as `V16`."""
+    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    storage = array.storage
+    start = storage.offset * 16
+    return np.frombuffer(storage.buffers()[1], np.uint8)[start : start + len(storage) * 16].view("V16")
+
+
+def _csv(table: Table, batch: pa.RecordBatch) -> bytes:
+    """A record batch in the CSV that COPY reads: null is an empty field, an empty text is quoted."""
+    arrays = [_csv_column(batch[column.name]) for column in table.stored]
+    sink = pa.BufferOutputStream()
+    options = csv.WriteOptions(include_header=False, batch_size=_CSV_ROWS)
+    csv.write_csv(pa.Table.from_arrays(arrays, names=[c.name for c in table.stored]), sink, options)
+    return bytes(sink.getvalue())
+
+
+def _csv_column(array: pa.Array) -> pa.Array:
+    if array.type == pa.uuid():
+        return _hexadecimal(_id_bytes(array).tobytes(), 32)
+    if pa.types.is_binary(array.type):
+        texts = [None if value is None else "\\x" + value.hex() for value in array.to_pylist()]
+        return (
+            pa.array(texts, pa.string())
+            if array.null_count < len(array)
+            else pa.nulls(len(array), pa.string())
+        )
+    return array
+
+
+def _hexadecimal(data: bytes, width: int) -> pa.Array:
+    """Texts of `width` hexadecimal digits each, without a loop over rows."""
+    digits = data.hex().encode()
+    offsets = np.arange(0, len(digits) + 1, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(offsets.tobytes()), pa.py_buffer(digits)
+    )

@@ -1,0 +1,2 @@
+-- Where the WAL is now.
+SELECT pg_current_wal_lsn()::text

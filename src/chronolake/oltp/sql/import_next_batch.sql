@@ -1,0 +1,2 @@
+-- The number of the next batch; numbers may be skipped, none comes twice.
+SELECT nextval('batch_ids')

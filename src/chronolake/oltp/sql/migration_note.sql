@@ -1,0 +1,2 @@
+-- Note a migration as applied.
+INSERT INTO schema_migrations (version, name, checksum) VALUES (%s, %s, %s)

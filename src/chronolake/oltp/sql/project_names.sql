@@ -1,0 +1,2 @@
+-- Every project by id.
+SELECT id, name FROM projects ORDER BY id
