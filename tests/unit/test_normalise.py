@@ -380,8 +380,8 @@ def test_whatever_a_reader_finds_becomes_a_capture_or_a_rejection(rows):
             assert not any("\0" in text for text in made.table[name].to_pylist() if text is not None)
 
 
-@settings(deadline=None)
-@given(st.lists(odd_rows, max_size=12))
+@settings(deadline=None, max_examples=40)
+@given(st.lists(odd_rows, max_size=8))
 def test_a_batch_is_normalised_as_each_row_is(rows):
     together = Normaliser(7, None).normalise(batch(*rows)).table
     apart = [Normaliser(7, None).normalise(batch(row)).table for row in rows]

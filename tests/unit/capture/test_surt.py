@@ -71,6 +71,9 @@ def expected(url: str) -> str | None:
 @example(
     ["http://a.com/%C3%A9/%2541", "http://a.com/?q=%e9%20%23%25", "http://a.com/%2e%2E/", "http://a.com/%"]
 )
+@example(["http://a.com/./b/../c/..", "http://a.com/.b/", "http://a.com/a//b", "http://a.com/b/."])
+@example([f"http://a.com/?a&{name}=0123456789abcdef0123456789ABCDEF&b" for name in ("SID", "jsessionid")])
+@example(["http://a.com/?ASPSESSIONIDabcdefgh=abcdefghijklmnopqrstuvwx&b", "http://a.com/?cfid=1&cftoken=2"])
 def test_keys_of_a_column_are_those_of_the_package(values):
     assert surt.keys(pa.array(values)).key.to_pylist() == [expected(url) for url in values]
 
