@@ -45,8 +45,6 @@ _SESSION_WORDS = "sid=|sessid=|sessionid|cfid="
 _NAME = re.compile(
     r"https?://(?:www[0-9]*\.)?((?:[a-z0-9][a-z0-9_\-]*\.)*[a-z0-9_\-]*[a-z][a-z0-9_\-]*)/", re.ASCII
 )
-#: Words of the session ids that the package takes out of queries, lower case.
-_SESSION_WORDS = "sid=|sessid=|sessionid|cfid="
 _SURT = re.compile(
     r"(?:[a-z][a-z0-9+.\-]*://)?\(?([^()/?#\s]+?),?(?::([0-9]+))?,?\)((?:[/?#].*)?)", re.DOTALL
 )
