@@ -15,6 +15,8 @@ import publicsuffixlist
 
 #: Longest host name there is (RFC 1035, in text). Longer is no host, and fits no database index either.
 LONGEST_HOST = 253
+# Escaped (`%C3%A5`) or in another script a host takes more characters than in punycode, but not so many.
+_LONGEST_HOST_TEXT = 2048
 #: Schemes whose authority is a host on a network. `metadata://`, `screenshot:` and the like name no host.
 _NETWORK_SCHEMES = frozenset(
     {"http", "https", "ftp", "ftps", "sftp", "gopher", "ws", "wss", "rtsp", "rtmp", "mms"}
@@ -112,6 +114,8 @@ def _of_clean(name: str) -> Host:
 
 def _clean(authority: str) -> str:
     host = authority.rpartition("@")[2]
+    if len(host) > _LONGEST_HOST_TEXT:
+        return ""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     host = _PORT.sub("", host)

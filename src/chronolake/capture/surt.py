@@ -52,11 +52,13 @@ _SCHEME = re.compile(
     r"(?:[a-z][a-z0-9+.\-]*://|(?:dns|filedesc|warcinfo|urn|mailto|metadata|screenshot):)", re.IGNORECASE
 )
 _HOST_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]*(?:\.[A-Za-z0-9\-]+)+(?::[0-9]+)?(?:[/?].*)?", re.DOTALL)
-_IP_REVERSED = re.compile(r"[0-9]{1,3}(?:,[0-9]{1,3}){3}")
 _AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:)?/*(?:https?:/+)*(?:[^/?#@]*@)?([^/?#:]*)")
 _DOTTED_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){1,3}")
 #: Characters of a URL that is worth remembering; memory must stay bounded whatever the input.
 _LONGEST_CACHED = 1024
+#: Characters of the longest URL that the package sees: it unescapes again and again and joins arguments one
+#: by one, so a hostile URL of a megabyte would hold up an import for minutes.
+_LONGEST_UNPLAIN = 16_384
 #: Stands in for a host while the package works.
 _PLACEHOLDER = "placeholder"
 #: Part of the key that pywb gives to a request other than GET; its body is not in the URL.
@@ -77,7 +79,12 @@ class Keys:
 
 
 def key(url: str) -> str | None:
-    """The SURT of a URL by the package, None where the package cannot make one (an impossible port)."""
+    """The SURT of a URL by the package, None where it makes none.
+
+    That is a URL with an impossible port, an empty one, and one longer than 16 384 characters.
+    """
+    if len(url) > _LONGEST_UNPLAIN:
+        return None
     return _cached_key(url) if len(url) <= _LONGEST_CACHED else _key(url)
 
 

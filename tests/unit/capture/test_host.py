@@ -48,6 +48,7 @@ def test_the_host_of_a_url(url, name):
         "readme.unknownsuffix/a",
         "http:///",
         "http://" + "a." * 127 + "com/",
+        "http://" + "é" * 1_000_000 + ".com/",
     ],
 )
 def test_what_names_no_host_on_a_network_has_none_and_an_empty_domain(url):

@@ -116,6 +116,16 @@ def test_what_the_package_cannot_read_has_no_key(url):
     assert surt.key(url) is None
 
 
+@pytest.mark.parametrize("url", ["http://a.com/%" + "25" * 400_000, "http://é.com/?" + "é&" * 300_000])
+def test_a_hostile_url_holds_nothing_up(url):
+    assert surt.keys(pa.array([url])).key.to_pylist() == [None]
+
+
+def test_a_long_plain_url_has_its_key():
+    made = surt.keys(pa.array(["http://a.com/?" + "b&" * 100_000 + "a"])).key.to_pylist()
+    assert made == ["com,a)/?a" + "&b" * 100_000]
+
+
 @pytest.mark.parametrize(
     "url", ["some/not/even/url", "mailto:a@example.com", "urn:x:y", "://", "http://", "%"]
 )
