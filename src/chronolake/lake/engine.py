@@ -35,8 +35,8 @@ class Engine:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, settings: Settings, *, memory_share: float = 1.0) -> Self:
-        """Start an engine with a share of the memory that the settings allow.
+    def open(cls, settings: Settings, *, memory_share: float = 1.0, threads: int | None = None) -> Self:
+        """Start an engine with a share of the memory that the settings allow, and their threads or `threads`.
 
         Raises:
             LakeUnavailable: an extension's wheel is missing or of another version, or the spill folder
@@ -51,7 +51,7 @@ class Engine:
                 "autoload_known_extensions": "false",
                 "allow_unsigned_extensions": "false",
                 "memory_limit": f"{int(allowed * memory_share)}B",
-                "threads": str(settings.duckdb.worker_threads),
+                "threads": str(threads or settings.duckdb.worker_threads),
                 "temp_directory": str(spill),
             },
         )

@@ -10,7 +10,7 @@ time, so a query takes its own.
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,8 +35,8 @@ from chronolake.settings import Settings
 SETUP_LOCK = 0x6C6B7462
 #: Files near this size skip well and open fast (docs/decisions/0003-lake-layout.md).
 TARGET_FILE_BYTES = 128_000_000
-#: Of zstd; measured against the default of 3 on sorted captures: a third faster to write, no larger.
-COMPRESSION_LEVEL = 1
+#: Rows are sorted and compressed in this share of the engine's memory; what does not fit spills.
+WRITER_MEMORY_SHARE = 0.5
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
 SANDBOX_MEMORY_SHARE = 0.25
 #: And spill this much.
@@ -52,8 +52,9 @@ class Lake:
         self._read_only = read_only
         self._scrub = Scrubber(database_url)
         self._writing = threading.Lock()
-        self._sandboxing = threading.Lock()
+        self._opening = threading.Lock()
         self._sandbox: Engine | None = None
+        self._writer: Engine | None = None
         self._engine = Engine.open(settings)
 
     @classmethod
@@ -87,9 +88,9 @@ class Lake:
 
     def close(self) -> None:
         """Let go of catalog and engine. Calling it twice is safe."""
-        if self._sandbox is not None:
-            self._sandbox.close()
-        self._engine.close()
+        for engine in (self._sandbox, self._writer, self._engine):
+            if engine is not None:
+                engine.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor with the lake's tables in reach by name; one per query, close it or use `with`.
@@ -114,7 +115,7 @@ class Lake:
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
-        with self._sandboxing:
+        with self._opening:
             if self._sandbox is None:
                 self._sandbox = self._open_sandbox()
             cursor = self._sandbox.cursor()
@@ -246,7 +247,7 @@ class Lake:
         """A cursor with a transaction open; the body commits. Whatever else happens is rolled back."""
         if self._read_only:
             raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
-        with self._writing, self._reading() as cursor:
+        with self._writing, self._using(self._writing_engine()) as cursor:
             cursor.execute("BEGIN")
             try:
                 yield cursor
@@ -254,9 +255,12 @@ class Lake:
                 _roll_back(cursor)
                 raise
 
+    def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return self._using(self._engine)
+
     @contextmanager
-    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self.errors_translated(), self._engine.cursor() as cursor:
+    def _using(self, engine: Engine) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.errors_translated(), engine.cursor() as cursor:
             # A cursor of its own for each piece of work: what one leaves broken, the next does not see.
             cursor.execute("USE lake")
             yield cursor
@@ -332,10 +336,26 @@ class Lake:
         parquet = self._settings.parquet
         return {
             "parquet_compression": parquet.compression.lower(),
-            "parquet_compression_level": str(COMPRESSION_LEVEL),
             "parquet_row_group_size": str(parquet.row_group_size),
             "target_file_size": str(TARGET_FILE_BYTES),
         }
+
+    def _writing_engine(self) -> Engine:
+        """The engine that writes, opened by the first write.
+
+        It has one thread: of several, each writes a run of its own into a partition's file, and the file is
+        not sorted.
+        """
+        with self._opening:
+            if self._writer is None:
+                writer = Engine.open(self._settings, memory_share=WRITER_MEMORY_SHARE, threads=1)
+                try:
+                    self._attach_to(writer, read_only=False)
+                except BaseException:
+                    writer.close()
+                    raise
+                self._writer = writer
+            return self._writer
 
     def _open_sandbox(self) -> Engine:
         engine = Engine.open(self._settings, memory_share=SANDBOX_MEMORY_SHARE)
