@@ -6,7 +6,7 @@ by `cdx_text` and `tables`, which read the same numbers.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
 import numpy as np
@@ -88,6 +88,20 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.domain)
+
+    def sorted(self) -> "Chunk":
+        """The same captures by (domain, timestamp), the order in which both stores like them."""
+        order = np.lexsort((self.seconds, self.domain))
+        rows = {
+            field.name: getattr(self, field.name)[order]
+            for field in fields(self)
+            if field.name not in {"first_row", "damaged", "damage"}
+        }
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        where = place[self.damaged]
+        by_place = np.argsort(where)
+        return replace(self, **rows, damaged=where[by_place], damage=self.damage[by_place])
 
 
 @dataclass(frozen=True)

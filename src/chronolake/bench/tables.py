@@ -31,15 +31,15 @@ def batches_of(run: Run) -> int:
 
 
 def tables_of(run: Run, project_ids: Sequence[int], batch_ids: Sequence[int]) -> Iterator[pa.Table]:
-    """The captures of `run`, a chunk at a time, each batch of chunks with its number of `batch_ids`."""
+    """The captures of `run` in sorted chunks, those of each batch with its number of `batch_ids`."""
     world = World.build(run.seed, run.rows)
     for place, chunk in enumerate(run.chunks(world)):
         batch_id = batch_ids[place // CHUNKS_PER_BATCH]
-        yield table_of(chunk, world, run.seed, project_ids=project_ids, batch_id=batch_id)
+        yield table_of(chunk.sorted(), world, run.seed, project_ids=project_ids, batch_id=batch_id)
 
 
 def table_of(chunk: Chunk, world: World, seed: int, *, project_ids: Sequence[int], batch_id: int) -> pa.Table:
-    """The captures of `chunk` in the order in which they were drawn, all of one batch.
+    """The captures of `chunk` in its order, all of one batch.
 
     `project_ids` are the ids that stand for the chunk's project numbers.
     """
