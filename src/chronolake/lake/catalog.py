@@ -13,6 +13,7 @@ import duckdb
 
 from chronolake.lake.layout import layout_named
 from chronolake.lake.schema import APPLIED_TABLE
+from chronolake.settings import Layout
 
 #: Schema of the DuckLake catalog in PostgreSQL.
 CATALOG_SCHEMA = "chronolake_lake"
@@ -158,6 +159,11 @@ def tables(
         for name in named
         if name in sizes
     )
+
+
+def layouts(cursor: duckdb.DuckDBPyConnection) -> dict[str, Layout | None]:
+    """How the lake partitions each table that has partitions; None: in a way that is not one of ours."""
+    return {name: layout_named(transforms) for name, transforms in _transforms(cursor).items()}
 
 
 def _transforms(cursor: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:

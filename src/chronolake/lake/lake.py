@@ -13,20 +13,19 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import duckdb
 import psycopg
 import pyarrow as pa
-import pyarrow.parquet as pq
 from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import LakeBusy, LakeUnavailable, SchemaMismatch
-from chronolake.lake import catalog, schema
+from chronolake.errors import LakeBusy, LakeUnavailable
+from chronolake.lake import catalog, schema, writer
 from chronolake.lake.catalog import CATALOG_SCHEMA, Checkpoint, LakeInfo
-from chronolake.lake.engine import Engine, identifier, quoted
+from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
@@ -196,8 +195,8 @@ class Lake:
             done = catalog.applied(cursor, [batch.batch_id for batch in batches])
             todo = [batch for batch in batches if batch.batch_id not in done]
             for name in sorted({batch.table.name for batch in todo}):
-                self._insert_files(cursor, [batch for batch in todo if batch.table.name == name])
-            _record(cursor, todo)
+                writer.insert_files(cursor, [batch for batch in todo if batch.table.name == name])
+            writer.record(cursor, todo)
             faults.reach("lake.before_commit")
             cursor.execute("COMMIT")
             faults.reach("lake.after_commit")
@@ -218,29 +217,11 @@ class Lake:
         with self._transaction() as cursor:
             cursor.register("appended", checked)
             try:
-                cursor.execute(_insert(table, checked.column_names, "appended"))
+                writer.insert(cursor, table, checked.column_names, "appended")
             finally:
                 cursor.unregister("appended")
             cursor.execute("COMMIT")
             return catalog.current_snapshot(cursor)
-
-    def _insert_files(self, cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
-        table = batches[0].table
-        by_columns: dict[tuple[str, ...], list[StagedBatch]] = {}
-        for batch in batches:
-            by_columns.setdefault(_columns_of(batch), []).append(batch)
-        for names, group in by_columns.items():
-            files = ", ".join(quoted(str(batch.file.path)) for batch in group)
-            # A staged file lives for one commit: its footer is not worth keeping.
-            source = f"read_parquet([{files}], hive_partitioning = false)"
-            count = cursor.execute(_insert(table, names, source)).fetchone()
-            promised = sum(batch.file.rows for batch in group)
-            if count is None or count[0] != promised:
-                raise SchemaMismatch(
-                    f"staged files hold {count and count[0]} rows, their batches promise {promised}",
-                    hint="Run the same command again: the batches are staged anew from PostgreSQL.",
-                    files=[str(batch.file.path) for batch in group],
-                )
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -348,13 +329,13 @@ class Lake:
         """
         with self._opening:
             if self._writer is None:
-                writer = Engine.open(self._settings, memory_share=WRITER_MEMORY_SHARE, threads=1)
+                engine = Engine.open(self._settings, memory_share=WRITER_MEMORY_SHARE, threads=1)
                 try:
-                    self._attach_to(writer, read_only=False)
+                    self._attach_to(engine, read_only=False)
                 except BaseException:
-                    writer.close()
+                    engine.close()
                     raise
-                self._writer = writer
+                self._writer = engine
             return self._writer
 
     def _open_sandbox(self) -> Engine:
@@ -370,50 +351,6 @@ class Lake:
             engine.close()
             raise
         return engine
-
-
-def _insert(table: Table, names: Collection[str], source: str) -> str:
-    """The statement that adds the rows of `source`, which has the columns `names`.
-
-    What the source lacks is derived where the registry says how, else null. No ORDER BY: the table is SORTED
-    BY, so DuckLake sorts what is inserted, and would sort it a second time.
-    """
-    values = [
-        identifier(column.name) if column.name in names else column.derived or f"NULL::{column.lake}"
-        for column in table.columns
-    ]
-    columns = ", ".join(identifier(column.name) for column in table.columns)
-    return f"INSERT INTO lake.{table.name} ({columns}) SELECT {', '.join(values)} FROM {source}"
-
-
-def _columns_of(batch: StagedBatch) -> tuple[str, ...]:
-    """The columns of a staged file, which an older version may have laid down with fewer.
-
-    Raises:
-        SchemaMismatch: the file is missing, is no Parquet, or has a column that is not declared.
-    """
-    try:
-        names = tuple(pq.read_schema(batch.file.path).names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SchemaMismatch(f"the staged file {batch.file.path} cannot be read: {error}") from error
-    declared = set(batch.table.arrow_schema.names)
-    if unknown := sorted(set(names) - declared):
-        raise SchemaMismatch(
-            f"the staged file {batch.file.path} has columns that are not declared: {', '.join(unknown)}",
-            hint="A newer chronolake staged it; upgrade this one.",
-        )
-    return names
-
-
-def _record(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
-    """Write down in the open transaction that `batches` are applied."""
-    if not batches:
-        return
-    values: list[Any] = []
-    for batch in batches:
-        values += [batch.batch_id, batch.table.name, batch.message_lsn, batch.file.rows]
-    rows = ", ".join(["(?, ?, ?, ?, now())"] * len(batches))
-    cursor.execute(f"INSERT INTO lake.{schema.APPLIED_TABLE} VALUES {rows}", values)
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -22,6 +22,23 @@ def partition_expressions(table: Table, layout: Layout) -> tuple[str, ...]:
             return ()
 
 
+def partition_keys(table: Table, layout: Layout) -> tuple[str, ...]:
+    """DuckDB expressions of the values that DuckLake's transforms give a row; empty for none.
+
+    The bucket transform is Iceberg's: 32-bit Murmur3, its sign bit cleared, modulo the buckets.
+    """
+    bucket = f'(murmur3_32("{table.bucket_by}") & 2147483647) % {BUCKETS}'
+    match layout:
+        case Layout.BUCKET:
+            return (bucket,)
+        case Layout.YEAR_MONTH:
+            return (f'year("{table.time}")', f'month("{table.time}")')
+        case Layout.BUCKET_YEAR:
+            return (bucket, f'year("{table.time}")')
+        case Layout.NONE:
+            return ()
+
+
 def layout_named(transforms: tuple[str, ...]) -> Layout | None:
     """The layout whose partitions have these transforms, as the catalog spells them, or None."""
     kinds = tuple(transform.partition("(")[0] for transform in transforms)
