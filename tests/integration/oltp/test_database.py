@@ -1,0 +1,189 @@
+"""The server, its schema and its refusals, on real servers."""
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from chronolake.capture.columns import TABLES
+from chronolake.errors import (
+    DatabaseError,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    MigrationFailed,
+    Retry,
+)
+from chronolake.oltp import Database, current_lsn, migrate
+from chronolake.oltp.embedded import EmbeddedServer
+from chronolake.settings import load
+
+COLUMNS = """
+    SELECT table_name, column_name, data_type, is_nullable, column_default, collation_name, is_identity
+    FROM information_schema.columns WHERE table_schema = %s ORDER BY 1, ordinal_position
+"""
+INDEXES = """
+    SELECT tablename, replace(indexdef, schemaname || '.', '')
+    FROM pg_indexes WHERE schemaname = %s ORDER BY 1, 2
+"""
+CONSTRAINTS = """
+    SELECT conrelid::regclass::text, conname, replace(pg_get_constraintdef(oid), %(schema)s || '.', '')
+    FROM pg_constraint WHERE connamespace = %(schema)s::regnamespace ORDER BY 1, 2
+"""
+IDENTITY = """
+    SELECT relname, relreplident FROM pg_class
+    WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1
+"""
+OURS = {"schema_migrations"}
+
+
+def shape(conn, schema):
+    conn.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
+    return {
+        "columns": [row for row in conn.execute(COLUMNS, [schema]) if row[0] not in OURS],
+        "indexes": [row for row in conn.execute(INDEXES, [schema]) if row[0] not in OURS],
+        "constraints": [row for row in conn.execute(CONSTRAINTS, {"schema": schema}) if row[0] not in OURS],
+        "identity": [row for row in conn.execute(IDENTITY, [schema]) if row[0] not in OURS],
+    }
+
+
+def test_schema_sql_is_what_the_migrations_leave(database):
+    with database.connection() as conn:
+        migrated = shape(conn, "chronolake")
+        conn.execute("CREATE SCHEMA other")
+        conn.execute("SET search_path TO other")
+        conn.execute((migrate.files("chronolake.oltp") / "schema.sql").read_bytes())
+        read = shape(conn, "other")
+        conn.rollback()
+    assert migrated["columns"]
+    assert str(read).replace("other.", "") == str(migrated).replace("chronolake.", "")
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_the_catalogue_has_what_the_registry_declares(database, table):
+    query = """
+        SELECT column_name, data_type, is_nullable FROM information_schema.columns
+        WHERE table_schema = 'chronolake' AND table_name = %s ORDER BY ordinal_position
+    """
+    with database.connection() as conn:
+        found = conn.execute(query, [table.postgres_table]).fetchall()
+        view = [row[:2] for row in conn.execute(query, [table.name])]
+    declared = [(c.name, c.postgres, "YES" if c.nullable else "NO") for c in table.stored]
+    assert found[: len(declared)] == declared
+    assert view == [row[:2] for row in declared]
+
+
+def test_every_table_stands_in_the_document(database, pytestconfig):
+    text = (pytestconfig.rootpath / "docs" / "database.md").read_text()
+    with database.connection() as conn:
+        tables = conn.execute(
+            "SELECT relname FROM pg_class"
+            " WHERE relnamespace = 'chronolake'::regnamespace AND relkind IN ('r', 'v', 'S')"
+        )
+        missing = [name for (name,) in tables if f"`{name}`" not in text and not name.endswith("_id_seq")]
+    assert missing == []
+
+
+def test_migrating_again_does_nothing_and_a_changed_file_is_told(database, make_settings):
+    with database.connection() as conn:
+        assert migrate.migrate(conn) == 0
+    assert [entry["version"] for entry in database.migrations()] == [1]
+    with database.connection() as conn:
+        conn.execute("UPDATE schema_migrations SET checksum = 'other'")
+    with (
+        pytest.raises(MigrationFailed, match=r"0001_first.sql was changed") as caught,
+        Database.open(make_settings()),
+    ):
+        pass
+    assert caught.value.retry is Retry.OPERATOR
+    with database.connection() as conn:
+        conn.execute("UPDATE schema_migrations SET version = 99")
+    with pytest.raises(MigrationFailed, match="does not know"), Database.open(make_settings()):
+        pass
+
+
+def test_a_migration_that_fails_leaves_nothing(database, make_settings, monkeypatch):
+    broken = migrate.Migration(2, "0002_broken.sql", b"CREATE TABLE half (x int); SELECT no_such_function()")
+    all_of_them = (*migrate.migrations(), broken)
+    monkeypatch.setattr(migrate, "migrations", lambda: all_of_them)
+    with pytest.raises(MigrationFailed, match="no_such_function"), Database.open(make_settings()):
+        pass
+    with database.connection() as conn:
+        assert conn.execute("SELECT to_regclass('half')").fetchone() == (None,)
+
+
+def test_a_connection_commits_at_the_end_and_rolls_back_on_an_error(database):
+    with database.connection() as conn:
+        conn.execute("INSERT INTO projects (name) VALUES ('kept')")
+    with pytest.raises(DatabaseError, match="nonsense"), database.connection() as conn:
+        conn.execute("WITH lost AS (INSERT INTO projects (name) VALUES ('lost')) SELECT nonsense")
+    with database.connection() as conn:
+        assert conn.execute("SELECT name FROM projects").fetchall() == [("kept",)]
+        assert "/" in current_lsn(conn)
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    settings = load(
+        {"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/none", "CHRONOLAKE_DB_CONNECT_TIMEOUT_S": "2"}
+    )
+    with pytest.raises(DatabaseUnavailable) as caught, Database.open(settings):
+        pass
+    assert "hunter2" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+    assert caught.value.hint
+
+
+def test_an_address_that_cannot_be_read_keeps_its_secret():
+    settings = load({"DATABASE_URL": "postgresql://me:hunter2@host:notaport/x?nosuch=1"})
+    with pytest.raises((DatabaseUnavailable,)) as caught, Database.open(settings):
+        pass
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_role_without_rights_is_told_what_to_grant(server, database_url):
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("DROP SCHEMA chronolake CASCADE")
+        conn.execute("DROP ROLE IF EXISTS guest")
+        conn.execute("CREATE ROLE guest LOGIN")
+    url = database_url.replace("postgres@", "guest@")
+    with (
+        pytest.raises(DatabaseMisconfigured, match="may not create") as caught,
+        Database.open(load({"DATABASE_URL": url})),
+    ):
+        pass
+    assert "GRANT" in caught.value.hint
+
+
+def test_the_pool_outlives_a_connection_that_the_server_ended(database):
+    with database.connection() as conn:
+        pid = conn.info.backend_pid
+    with database.connection() as other:
+        other.execute("SELECT pg_terminate_backend(%(pid)s) WHERE %(pid)s <> pg_backend_pid()", {"pid": pid})
+    for _ in range(3):
+        with database.connection() as conn:
+            assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.slow
+def test_postgresql_16_by_its_address_and_wal_level_replica_refused(tmp_path):
+    server = EmbeddedServer(tmp_path, version=16)
+    server.start()
+    try:
+        with Database.open(load({"DATABASE_URL": server.url})) as database:
+            assert database.server_version // 10_000 == 16
+            assert database.migrations()
+        with psycopg.connect(server.url, autocommit=True) as conn:
+            conn.execute("ALTER SYSTEM SET wal_level = 'replica'")
+    finally:
+        server.stop()
+    with (tmp_path / "postgres" / "chronolake.conf").open() as file:
+        assert "wal_level = logical" in file.read()
+    # What ALTER SYSTEM says stands above every file.
+    server = EmbeddedServer(tmp_path, version=16)
+    server.start()
+    try:
+        with (
+            pytest.raises(DatabaseMisconfigured, match="replica") as caught,
+            Database.open(load({"DATABASE_URL": server.url})),
+        ):
+            pass
+        assert "ALTER SYSTEM SET wal_level = logical" in caught.value.hint
+    finally:
+        server.stop()
