@@ -19,7 +19,7 @@ from chronolake.bench.questions import BenchQuestion
 from chronolake.capture.columns import CDX_RECORDS, Column
 from chronolake.lake import Lake
 from chronolake.lake.engine import Engine as DuckDBEngine
-from chronolake.lake.engine import quoted
+from chronolake.lake.engine import identifier, quoted
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter, Scope
 from chronolake.settings import Settings
@@ -63,8 +63,13 @@ class Postgres:
     def __init__(self, database: Database, bare: DuckDBEngine) -> None:
         self._database = database
         self._bare = bare
-        url = quoted(database.url)
-        bare.execute(f"ATTACH {url} AS truth (TYPE postgres, READ_ONLY, SCHEMA 'public')")
+        with database.connection() as conn:
+            row = conn.execute("SELECT current_schema()").fetchone()
+        schema = str(row[0]) if row else "public"
+        self._table = f"truth.{identifier(schema)}.cdx_records"
+        bare.execute(
+            f"ATTACH {quoted(database.url)} AS truth (TYPE postgres, READ_ONLY, SCHEMA {quoted(schema)})"
+        )
 
     def answer(self, question: BenchQuestion, parameters: Mapping[str, str]) -> Rows:
         """Ask by a connection of the pool."""
@@ -74,7 +79,7 @@ class Postgres:
     def export(self, path: Path) -> None:
         """Read by DuckDB's scanner, which reads by ranges of pages and with several connections."""
         with self._bare.cursor() as cursor:
-            cursor.execute(f"COPY (FROM truth.cdx_records) TO {quoted(str(path))} ({_EXPORT})")
+            cursor.execute(f"COPY (FROM {self._table}) TO {quoted(str(path))} ({_EXPORT})")
 
 
 class LakeSql:

@@ -1,4 +1,4 @@
--- Count captures by archive source and status, with the size that 95 % of them do not exceed.
+-- Count captures by archive source and status, with the 95th percentile of their size.
 SELECT
     archive_source,
     status_code,
