@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from chronolake.bench.world import KINDS, PATHS, ROOT, Ints, Words, World, mixed, ranks
 
-#: Rows drawn at once; a chunk in all its columns takes about 200 MB.
-CHUNK_ROWS = 250_000
+#: Rows drawn at once; a chunk in all its columns takes about 80 MB.
+CHUNK_ROWS = 100_000
 #: Captures in one WARC file; divides CHUNK_ROWS, so that offsets start anew with each chunk.
 ROWS_PER_WARC = 25_000
 #: 2015-01-01 and 2025-01-01, in seconds since 1970.

@@ -2,30 +2,15 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from chronolake.bench.generator import peak_memory_bytes
+from chronolake.bench.report import IngestMeasure
 from chronolake.ingest import IngestRequest
 from chronolake.services import open_services
 from chronolake.settings import load
 
 PROJECT = "generated-ingest"
-
-
-@dataclass(frozen=True)
-class IngestMeasure:
-    """One file ingested twice into an empty home; memory is of the ingesting process, without the server."""
-
-    read: int
-    stored: int
-    rejected: int
-    repaired: int
-    elapsed_s: float
-    captures_per_s: float
-    peak_memory_bytes: int
-    second_stored: int
-    second_elapsed_s: float
 
 
 def measure(archive: Path, home: Path) -> IngestMeasure:

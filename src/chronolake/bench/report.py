@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from chronolake.bench.environment import Environment
-from chronolake.bench.ingesting import IngestMeasure
 from chronolake.bench.timing import CaseResult
 
 #: The engine that ratios are taken to.
@@ -18,6 +17,21 @@ ENGINES = {
     "duckdb_file": "bare DuckDB over one sorted Parquet file",
     "clickhouse": "ClickHouse MergeTree, by chdb",
 }
+
+
+@dataclass(frozen=True)
+class IngestMeasure:
+    """One file ingested twice into an empty home; memory is of the ingesting process, without the server."""
+
+    read: int
+    stored: int
+    rejected: int
+    repaired: int
+    elapsed_s: float
+    captures_per_s: float
+    peak_memory_bytes: int
+    second_stored: int
+    second_elapsed_s: float
 
 
 @dataclass(frozen=True)

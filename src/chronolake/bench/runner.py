@@ -15,8 +15,7 @@ from pathlib import Path
 from chronolake.bench import engines, environment, generator, ingesting, stores
 from chronolake.bench.captures import Run
 from chronolake.bench.cases import REFERENCE, Cases
-from chronolake.bench.ingesting import IngestMeasure
-from chronolake.bench.report import BenchReport, Loads, Sizes, Target
+from chronolake.bench.report import BenchReport, IngestMeasure, Loads, Sizes, Target
 from chronolake.bench.timing import CaseResult, measure
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.clock import Clock, SystemClock

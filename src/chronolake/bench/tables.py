@@ -20,9 +20,9 @@ from chronolake.capture.columns import CDX_RECORDS
 #: Archive sources of generated captures; the first is the most frequent.
 SOURCES = ("generated-wayback", "generated-commoncrawl", "generated-local")
 #: Chunks that count as one ingest batch and go into one lake commit: each commit makes a file per partition,
-#: so it should be large; its rows are sorted in memory, so it should not be huge. With chunks of 250 000 rows
-#: it is as many as an ingest carries at a time.
-CHUNKS_PER_BATCH = 4
+#: so it should be large; its rows are sorted in memory, so it should not be huge. They are a million rows, as
+#: many as an ingest carries at a time.
+CHUNKS_PER_BATCH = 10
 
 
 def batches_of(run: Run) -> int:

@@ -19,13 +19,15 @@ app = typer.Typer(no_args_is_help=True, help="Generated captures, and the measur
 def generate(
     rows: Annotated[int, typer.Option(help="Captures to generate.", min=1)],
     out: Annotated[
-        Path, typer.Option(help="File to write; for lake, the home folder whose lake takes them.")
+        Path, typer.Option(help="File to write; for lake and stores, the home folder that takes them.")
     ],
-    format_: Annotated[str, typer.Option("--format", help="cdx, parquet or lake.")] = "cdx",
+    format_: Annotated[
+        str, typer.Option("--format", help="cdx, parquet, lake, or stores: PostgreSQL and lake.")
+    ] = "cdx",
     seed: Annotated[int, typer.Option(help="The same seed gives the same captures.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Write realistic captures, marked as generated: CDX text, Parquet, or straight into a lake."""
+    """Write realistic captures, marked as generated: CDX text, Parquet, or straight into the stores."""
     report = generator.write(format_, rows, out, seed=seed)
     document = vars(report)
     if as_json:
