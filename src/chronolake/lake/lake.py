@@ -215,11 +215,7 @@ class Lake:
         """
         checked = conform(table, rows)
         with self._transaction() as cursor:
-            cursor.register("appended", checked)
-            try:
-                writer.insert(cursor, table, checked.column_names, "appended")
-            finally:
-                cursor.unregister("appended")
+            writer.insert(cursor, table, checked)
             cursor.execute("COMMIT")
             return catalog.current_snapshot(cursor)
 
@@ -319,6 +315,8 @@ class Lake:
             "parquet_compression": parquet.compression.lower(),
             "parquet_row_group_size": str(parquet.row_group_size),
             "target_file_size": str(TARGET_FILE_BYTES),
+            # What we insert is sorted already (writer.py).
+            "sort_on_insert": "false",
         }
 
     def _writing_engine(self) -> Engine:
@@ -331,6 +329,8 @@ class Lake:
             if self._writer is None:
                 engine = Engine.open(self._settings, memory_share=WRITER_MEMORY_SHARE, threads=1)
                 try:
+                    # Rows come sorted and are to stay so.
+                    engine.execute("SET GLOBAL preserve_insertion_order = true")
                     self._attach_to(engine, read_only=False)
                 except BaseException:
                     engine.close()

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from chronolake.capture.columns import Table
 from chronolake.errors import SchemaMismatch, StorageFull
+from chronolake.lake.order import in_order
 from chronolake.settings import ParquetSettings
 
 #: What the system says when there is no room: none on the device, none in the quota.
@@ -52,7 +53,7 @@ def stage(table: Table, rows: pa.Table, path: Path, parquet: ParquetSettings) ->
         SchemaMismatch: `rows` has not exactly the columns that both stores hold, or a null where none may be.
         StorageFull: no room; nothing is left behind.
     """
-    ordered = conform(table, rows).sort_by([(name, "ascending") for name in table.sort])
+    ordered, _ = in_order(conform(table, rows), table)
     temporary = path.with_name(path.name + ".tmp")
     with _storage(temporary):
         path.parent.mkdir(parents=True, exist_ok=True)

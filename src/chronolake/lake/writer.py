@@ -1,8 +1,8 @@
 """How rows enter a lake table, within the transaction that the lake has open.
 
-Every file comes out sorted. DuckLake sorts what is inserted, since the tables are SORTED BY, but DuckDB deals
-rows out to partitions through small buffers, which lets some rows of a partition overtake others. So rows are
-gathered in a temporary table and each partition is inserted by itself, by an engine of one thread.
+Every file comes out sorted. DuckDB deals inserted rows out to partitions through small buffers, which lets
+some rows of a partition overtake others, and each of its threads writes a run of its own. So rows are sorted
+here and each partition is inserted by itself, by an engine of one thread that keeps the order it is given.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,13 +15,12 @@ import pyarrow.parquet as pq
 from chronolake.capture.columns import Table
 from chronolake.errors import SchemaMismatch
 from chronolake.lake import catalog
-from chronolake.lake.engine import identifier, quoted
+from chronolake.lake.engine import identifier
 from chronolake.lake.layout import partition_keys
+from chronolake.lake.order import in_order
 from chronolake.lake.schema import APPLIED_TABLE
 from chronolake.lake.staging import StagedBatch
 from chronolake.settings import Layout
-
-_GATHERED = "temp.main.gathered"
 
 
 def insert_files(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
@@ -35,8 +34,8 @@ def insert_files(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatc
     for batch in batches:
         by_columns.setdefault(_columns_of(batch), []).append(batch)
     for names, group in by_columns.items():
-        files = ", ".join(quoted(str(batch.file.path)) for batch in group)
-        count = insert(cursor, table, names, f"read_parquet([{files}], hive_partitioning = false)")
+        source = pq.ParquetDataset([batch.file.path for batch in group], partitioning=None)
+        count = insert(cursor, table, source.read(columns=list(names)))
         promised = sum(batch.file.rows for batch in group)
         if count != promised:
             raise SchemaMismatch(
@@ -46,27 +45,34 @@ def insert_files(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatc
             )
 
 
-def insert(cursor: duckdb.DuckDBPyConnection, table: Table, names: Collection[str], source: str) -> int:
-    """Add the rows of `source`, which has the columns `names`, and return how many.
+def insert(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> int:
+    """Add `rows` and return how many. What they lack is derived where the registry says how, else null."""
+    _, parts = in_order(rows, table, _partitions(cursor, table, rows))
+    statement = f"INSERT INTO lake.{table.name} {_selected(table, rows.column_names)} FROM part"
+    count = 0
+    for part in parts:
+        cursor.register("part", part)
+        try:
+            inserted = cursor.execute(statement).fetchone()
+        finally:
+            cursor.unregister("part")
+        count += int(inserted[0]) if inserted else 0
+    return count
 
-    What the source lacks is derived where the registry says how, else null.
-    """
+
+def _partitions(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> list[pa.ChunkedArray]:
+    """The partition values of each row, as the lake's layout makes them; none where it has no partitions."""
     layout = catalog.layouts(cursor).get(table.name, Layout.NONE)
     keys = partition_keys(table, layout) if layout is not None else ()
     if not keys:
-        return _count(cursor, f"INSERT INTO lake.{table.name} {_selected(table, names)} FROM {source}")
-    key_names = [f"partition_key_{number}" for number in range(len(keys))]
-    key_values = ", ".join(f"{key} AS {name}" for key, name in zip(keys, key_names, strict=True))
-    cursor.execute(f"CREATE TEMP TABLE gathered AS SELECT *, {key_values} FROM {source}")
+        return []
+    cursor.register("keyed", rows.select([table.bucket_by, table.time]))
     try:
-        listed = ", ".join(key_names)
-        found = cursor.execute(f"SELECT DISTINCT {listed} FROM {_GATHERED} ORDER BY {listed}").fetchall()
-        where = " AND ".join(f"{name} = ?" for name in key_names)
-        statement = f"INSERT INTO lake.{table.name} {_selected(table, names)} FROM {_GATHERED} WHERE {where}"
-        return sum(_count(cursor, statement, values) for values in found)
+        listed = ", ".join(f"{key} AS key_{number}" for number, key in enumerate(keys))
+        found = cursor.execute(f"SELECT {listed} FROM keyed").to_arrow_table()
     finally:
-        # Where the transaction is broken this fails too; the table ends with the cursor.
-        _drop(cursor)
+        cursor.unregister("keyed")
+    return list(found.columns)
 
 
 def record(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
@@ -88,18 +94,6 @@ def _selected(table: Table, names: Collection[str]) -> str:
     ]
     columns = ", ".join(identifier(column.name) for column in table.columns)
     return f"({columns}) SELECT {', '.join(values)}"
-
-
-def _count(cursor: duckdb.DuckDBPyConnection, statement: str, values: Sequence[Any] = ()) -> int:
-    row = cursor.execute(statement, list(values)).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _drop(cursor: duckdb.DuckDBPyConnection) -> None:
-    try:
-        cursor.execute(f"DROP TABLE IF EXISTS {_GATHERED}")
-    except duckdb.Error:
-        return
 
 
 def _columns_of(batch: StagedBatch) -> tuple[str, ...]:
