@@ -1,0 +1,36 @@
+"""What comes back: rows, and where they come from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chronolake.query.route import Engine
+
+
+class Meta(BaseModel):
+    """Where an answer comes from, why from there, and how fresh it is. What is unknown is null; `notes` say why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    engine: Engine
+    reason: str = Field(description="why this engine")
+    as_of_lsn: str | None = Field(
+        description="the answer holds everything that was committed before this LSN"
+    )
+    as_of: datetime | None = Field(description="the instant that this was true at, UTC")
+    lag_s: float | None = Field(description="seconds that the answer is behind PostgreSQL")
+    rows_read: int | None = Field(description="rows that the engine read")
+    elapsed_ms: float = Field(description="milliseconds from the question to the last row")
+    cached: bool = Field(description="whether the answer comes from the result cache")
+    truncated: bool = Field(default=False, description="whether there were more rows than the limit")
+    notes: list[str] = Field(default_factory=list, description="why something is null or cut")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows as mappings, and where they come from."""
+
+    rows: list[dict[str, Any]]
+    meta: Meta

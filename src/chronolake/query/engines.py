@@ -1,0 +1,58 @@
+"""The two engines behind one face: a statement and its values in, rows out, within a deadline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+import psycopg
+from psycopg.rows import dict_row
+
+from chronolake.errors import QueryTimeout
+from chronolake.lake import Lake, interrupting
+from chronolake.oltp import Database
+from chronolake.query import freshness
+from chronolake.query.freshness import Freshness
+
+Rows = list[dict[str, Any]]
+
+
+def run_duckdb(
+    lake: Lake, database: Database, text: str, values: Mapping[str, Any], timeout_s: float
+) -> tuple[Rows, Freshness]:
+    """Ask the lake; how fresh it is comes from the ledger.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: the lake could not be used.
+    """
+    with database.connection() as conn:
+        fresh = freshness.of_lake(conn)
+    with lake.cursor() as cursor, lake.errors_translated(), interrupting(cursor, timeout_s):
+        cursor.execute(text, dict(values))
+        return rows_of(cursor, cursor.fetchall()), fresh
+
+
+def rows_of(cursor: duckdb.DuckDBPyConnection, fetched: list[tuple[Any, ...]]) -> Rows:
+    """Rows as mappings by the names of the cursor's columns."""
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in fetched]
+
+
+def run_postgres(
+    database: Database, text: str, values: Mapping[str, Any], timeout_s: float
+) -> tuple[Rows, Freshness]:
+    """Ask PostgreSQL.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        DatabaseError: PostgreSQL could not answer.
+    """
+    with database.connection() as conn:
+        try:
+            # Both in one transaction: the answer is what PostgreSQL held at that LSN, or later.
+            fresh = freshness.of_postgres(conn)
+            conn.execute("SELECT set_config('statement_timeout', %s, true)", [str(round(timeout_s * 1000))])
+            with conn.cursor(row_factory=dict_row) as cursor:
+                return cursor.execute(text.encode(), dict(values)).fetchall(), fresh
+        except psycopg.errors.QueryCanceled:
+            raise QueryTimeout(f"the query was stopped after {timeout_s:g} s", timeout_s=timeout_s) from None

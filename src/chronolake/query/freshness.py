@@ -1,0 +1,38 @@
+"""How fresh an answer is, told by the ledger in one round trip to PostgreSQL."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from psycopg import Connection
+
+from chronolake.oltp import ledger
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What an answer covers. Null is unknown; `notes` say why."""
+
+    as_of_lsn: str | None
+    as_of: datetime | None
+    lag_s: float | None
+    notes: tuple[str, ...] = ()
+
+
+def of_postgres(conn: Connection) -> Freshness:
+    """What PostgreSQL holds: everything up to now."""
+    from chronolake.oltp import current_lsn
+
+    return Freshness(current_lsn(conn), datetime.now(UTC), 0.0)
+
+
+def of_lake(conn: Connection) -> Freshness:
+    """What the lake holds now; ask before the query, so that the answer holds at least as much."""
+    backlog = ledger.backlog(conn)
+    if backlog.untold:
+        note = (
+            "as_of_lsn, as_of and lag_s are unknown: captures were stored with ENABLE_DUAL_WRITE=false, and"
+            " wait for the sync"
+        )
+        return Freshness(None, None, None, (note,))
+    as_of = datetime.now(UTC) - timedelta(seconds=backlog.oldest_s)
+    return Freshness(backlog.covered_lsn, as_of, round(backlog.oldest_s, 3))

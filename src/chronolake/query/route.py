@@ -1,0 +1,67 @@
+"""Where a question is answered, and why: pure decisions, in words that log, answer and metric share."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Engine(StrEnum):
+    """What computes an answer."""
+
+    DUCKDB = "duckdb"  #: over the lake
+    POSTGRES = "postgres"  #: over the truth
+
+
+class QueryType(StrEnum):
+    """What a query is like; the plan's words."""
+
+    USER_AUTH = "user_auth"
+    PROJECT_CRUD = "project_crud"
+    REAL_TIME = "real_time"
+    ANALYTICS = "analytics"
+    AGGREGATION = "aggregation"
+    TIME_SERIES = "time_series"
+
+
+#: Reads of few rows, or rows that must be there at once: PostgreSQL's work.
+TRANSACTIONAL = frozenset({QueryType.USER_AUTH, QueryType.PROJECT_CRUD, QueryType.REAL_TIME})
+
+
+class Reason(StrEnum):
+    """Why an engine was chosen; labels the metric."""
+
+    ASKED = "asked"
+    ANALYTIC = "analytic"
+    TRANSACTIONAL = "transactional"
+    LAKE_OFF = "lake_off"
+    LAKE_FAILED = "lake_failed"
+
+
+@dataclass(frozen=True)
+class Route:
+    """An engine, the reason in words, and its short code."""
+
+    engine: Engine
+    reason: str
+    code: Reason
+
+
+def choose(query_type: QueryType, *, asked: Engine | None, lake_off: str | None) -> Route:
+    """The engine for a query. `asked` is the one the caller names; `lake_off` says why there is no lake.
+
+    An engine that was asked for is never replaced; whether it can answer shows when it is used.
+    """
+    if asked is not None:
+        return Route(asked, f"{asked.value} was asked for", Reason.ASKED)
+    if query_type in TRANSACTIONAL:
+        return Route(Engine.POSTGRES, f"{query_type.value} belongs to PostgreSQL", Reason.TRANSACTIONAL)
+    if lake_off is not None:
+        return Route(Engine.POSTGRES, f"PostgreSQL answers: {lake_off}", Reason.LAKE_OFF)
+    kind = query_type.value.replace("_", " ")
+    return Route(
+        Engine.DUCKDB, f"{kind} over captures: the lake reads only the columns it needs", Reason.ANALYTIC
+    )
+
+
+def after_failure(error: str) -> Route:
+    """Where to go when the lake failed on a query that it was chosen for."""
+    return Route(Engine.POSTGRES, f"PostgreSQL answers, for the lake failed: {error}", Reason.LAKE_FAILED)

@@ -1,0 +1,220 @@
+"""`HybridQueryRouter`: each question goes to the engine that answers it best, and the answer says which and why."""
+
+import difflib
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from chronolake.errors import (
+    ChronolakeError,
+    EngineUnavailable,
+    LakeError,
+    ParameterInvalid,
+    QuestionUnknown,
+)
+from chronolake.lake import Lake
+from chronolake.oltp import Database, projects
+from chronolake.query import adhoc, route
+from chronolake.query.answer import Answer, Meta
+from chronolake.query.catalogue import QUESTIONS
+from chronolake.query.engines import Rows, run_duckdb, run_postgres
+from chronolake.query.freshness import Freshness
+from chronolake.query.params import read
+from chronolake.query.question import Question
+from chronolake.query.route import Engine, QueryType, Route
+from chronolake.query.scope import Scope
+from chronolake.query.text import SCOPE_PARAMETER, written
+from chronolake.query.workers import Workers
+from chronolake.settings import Settings
+from chronolake.telemetry import logs, metrics
+
+_log = logs.get_logger(__name__)
+_ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
+
+
+class HybridQueryRouter:
+    """Answers questions of the catalogue and ad-hoc SQL. Its methods may be awaited by many at once."""
+
+    def __init__(self, *, database: Database, lake: Lake | None, settings: Settings) -> None:
+        self._database = database
+        self._lake = lake
+        self._settings = settings
+        self._workers = Workers(concurrency=settings.query.concurrency, queue_size=settings.query.queue_size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let running queries end; none can be asked after it."""
+        self._workers.close()
+
+    def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
+        """Where a query of that type goes, and why; `params` may name an `engine`."""
+        asked = params.get("engine", "auto")
+        if self._lake is not None:
+            lake_off = None
+        elif self._settings.query.analytics_enabled:
+            lake_off = "the lake is out of reach"
+        else:
+            lake_off = "analytics are switched off (ANALYTICS_ENABLED)"
+        return route.choose(query_type, asked=_engine(str(asked)), lake_off=lake_off)
+
+    async def ask(
+        self, name: str, params: Mapping[str, Any], *, scope: Scope, engine: str = "auto"
+    ) -> Answer:
+        """Answer a question of the catalogue about the projects in scope.
+
+        With `engine` auto the router chooses, and PostgreSQL answers where the lake cannot.
+
+        Raises:
+            QuestionUnknown: there is no such question.
+            ParameterInvalid: a parameter is missing, unknown or out of bounds, or there is no such project.
+            QueryTimeout: the deadline passed.
+            EngineUnavailable: the engine that was asked for is not there, or too many queries wait.
+            DatabaseError: PostgreSQL could not answer.
+        """
+        question = _question(name)
+        started = time.perf_counter()
+        try:
+            chosen = self.route_query(question.query_type, {"engine": engine})
+            answer = await self._workers.run(lambda: self._answer(question, params, scope, chosen, started))
+        except ChronolakeError as error:
+            metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
+            raise
+        return answer
+
+    async def sql(self, text: str, *, scope: Scope, limit: int | None = None) -> Answer:
+        """Answer one SELECT over the lake's tables, at most `limit` rows (the setting's by default).
+
+        Raises:
+            SqlRefused: it is not one SELECT over known tables, or the engine does not understand it.
+            QueryTimeout: the deadline passed.
+            EngineUnavailable: there is no lake, or too many queries wait.
+        """
+        if self._lake is None:
+            raise EngineUnavailable("SQL is answered by the lake, which is off or out of reach")
+        lake = self._lake
+        most = min(limit or self._settings.query.max_rows, self._settings.query.max_rows)
+        started = time.perf_counter()
+
+        def work() -> Answer:
+            found = adhoc.run(
+                lake, self._database, text, scope, limit=most, timeout_s=self._settings.query.timeout_s
+            )
+            chosen = Route(Engine.DUCKDB, "SQL is answered by the lake", route.Reason.ASKED)
+            notes = [f"cut to {most} rows; there are more"] if found.truncated else []
+            return _answered(
+                "sql", found.rows, chosen, found.fresh, started, notes, truncated=found.truncated
+            )
+
+        try:
+            return await self._workers.run(work)
+        except ChronolakeError as error:
+            metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
+            raise
+
+    def _answer(
+        self, question: Question, given: Mapping[str, Any], scope: Scope, chosen: Route, started: float
+    ) -> Answer:
+        values = read(question.name, question.params, given).model_dump()
+        project = values.pop("project", None)
+        if project is not None:
+            scope = self._narrowed(scope, project)
+        run = self._runner(question, values, scope)
+        try:
+            rows, fresh = run(chosen.engine)
+        except LakeError as error:
+            if chosen.code is route.Reason.ASKED:
+                raise
+            _log.warning("query.lake_failed", question=question.name, error=error.message)
+            chosen = route.after_failure(error.message)
+            rows, fresh = run(chosen.engine)
+        return _answered(question.name, rows, chosen, fresh, started, [])
+
+    def _runner(
+        self, question: Question, values: Mapping[str, Any], scope: Scope
+    ) -> Callable[[Engine], tuple[Rows, Freshness]]:
+        scoped = scope.project_ids is not None
+        bound = dict(values)
+        if scope.project_ids is not None:
+            bound[SCOPE_PARAMETER] = sorted(scope.project_ids)
+        timeout_s = self._settings.query.timeout_s
+
+        def run(engine: Engine) -> tuple[Rows, Freshness]:
+            text = written(question, engine, scoped=scoped)
+            if engine is Engine.POSTGRES:
+                return run_postgres(self._database, text, bound, timeout_s)
+            if self._lake is None:
+                raise EngineUnavailable(
+                    "the lake is off or out of reach", hint="Ask with engine auto or postgres."
+                )
+            return run_duckdb(self._lake, self._database, text, bound, timeout_s)
+
+        return run
+
+    def _narrowed(self, scope: Scope, project: str) -> Scope:
+        with self._database.connection() as conn:
+            project_id = projects.find(conn, project)
+        # A project outside the scope is as one that does not exist: its name is nobody's business.
+        if project_id is None or not scope.narrowed([project_id]).project_ids:
+            raise ParameterInvalid(
+                f"there is no project {project!r}",
+                hint="chronolake db psql -c 'SELECT id, name FROM projects' lists them.",
+                parameter="project",
+            )
+        return scope.narrowed([project_id])
+
+
+def _answered(
+    name: str,
+    rows: Rows,
+    chosen: Route,
+    fresh: Freshness,
+    started: float,
+    notes: list[str],
+    *,
+    truncated: bool = False,
+) -> Answer:
+    elapsed_s = time.perf_counter() - started
+    metrics.QUERY_SECONDS.labels(question=name, engine=chosen.engine.value, reason=chosen.code.value).observe(
+        elapsed_s
+    )
+    _log.info("query.answered", question=name, engine=chosen.engine, reason=chosen.reason, rows=len(rows))
+    meta = Meta(
+        engine=chosen.engine,
+        reason=chosen.reason,
+        as_of_lsn=fresh.as_of_lsn,
+        as_of=fresh.as_of,
+        lag_s=fresh.lag_s,
+        rows_read=None,
+        elapsed_ms=round(elapsed_s * 1000, 3),
+        cached=False,
+        truncated=truncated,
+        notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
+    )
+    return Answer(rows=rows, meta=meta)
+
+
+def _question(name: str) -> Question:
+    found = QUESTIONS.get(name)
+    if found is None:
+        near = difflib.get_close_matches(name, QUESTIONS, n=1)
+        hint = f"Did you mean {near[0]}? {QuestionUnknown.hint}" if near else None
+        raise QuestionUnknown(f"there is no question {name[:200]!r}", hint=hint)
+    return found
+
+
+def _engine(asked: str) -> Engine | None:
+    if asked == "auto":
+        return None
+    try:
+        return Engine(asked)
+    except ValueError:
+        known = ", ".join(["auto", *Engine])
+        raise ParameterInvalid(f"engine={asked[:200]!r} is none of: {known}", parameter="engine") from None
