@@ -211,6 +211,7 @@ class ParquetPipeline:
                 paths=list(work.paths),
                 archive_source=work.archive_source,
                 psl_version=psl_version(),
+                dual_write=self._settings.sync.dual_write,
             )
         counts = Counts()
         state = "failed"

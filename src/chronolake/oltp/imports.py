@@ -14,7 +14,13 @@ _LOCK_SPACE = 0x696D706F
 
 
 def begin(
-    conn: Connection, *, project_id: int, paths: Sequence[str], archive_source: str | None, psl_version: str
+    conn: Connection,
+    *,
+    project_id: int,
+    paths: Sequence[str],
+    archive_source: str | None,
+    psl_version: str,
+    dual_write: bool,
 ) -> int:
     """Open an import's account; its id."""
     values = {
@@ -22,6 +28,7 @@ def begin(
         "paths": list(paths),
         "archive_source": archive_source,
         "psl_version": psl_version,
+        "dual_write": dual_write,
     }
     row = one(conn, "import_begin", values)
     return int(row[0])

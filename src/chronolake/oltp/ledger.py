@@ -26,11 +26,16 @@ class LedgerBatch:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What the lake lacks: `batches`, `oldest_s` seconds since the oldest was staged (0 with none)."""
+    """What the lake lacks: `batches`, and `oldest_s` seconds since the oldest was staged (0 with none).
+
+    What was committed before `covered_lsn` is in the lake, save rows that no ledger names (`untold`): those
+    stored with ENABLE_DUAL_WRITE=false.
+    """
 
     batches: int
     oldest_s: float
-    current_lsn: str
+    covered_lsn: str
+    untold: bool
 
 
 def record(conn: Connection, batch: LedgerBatch) -> str:
@@ -72,4 +77,4 @@ def owed(conn: Connection, batch_id: int) -> bool:
 def backlog(conn: Connection) -> Backlog:
     """How far the lake is behind, in one round trip."""
     row = one(conn, "ledger_backlog")
-    return Backlog(batches=row[0], oldest_s=row[1] or 0.0, current_lsn=row[2])
+    return Backlog(batches=row[0], oldest_s=row[1] or 0.0, covered_lsn=row[2], untold=row[3])

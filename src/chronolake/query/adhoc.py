@@ -75,7 +75,7 @@ def run(lake: Lake, database: Database, text: str, scope: Scope, *, limit: int, 
     return Found(rows=rows[:limit], fresh=fresh, truncated=len(rows) > limit)
 
 
-def checked(text: str, functions: frozenset[str]) -> exp.Expression:
+def checked(text: str, functions: frozenset[str]) -> exp.Expr:
     """The statement's tree, if it is one SELECT over the lake's tables with `functions` only.
 
     Raises:
@@ -97,13 +97,13 @@ def checked(text: str, functions: frozenset[str]) -> exp.Expression:
     return tree
 
 
-def _refusals(tree: exp.Expression, functions: frozenset[str]) -> Iterator[str]:
+def _refusals(tree: exp.Expr, functions: frozenset[str]) -> Iterator[str]:
     writing = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Parameter, exp.Placeholder, exp.Pragma, exp.Set)
     for node in tree.walk():
         if isinstance(node, writing) and not isinstance(node, exp.Query):
             yield f"{node.key.upper()} cannot stand in a SELECT of a reader"
         elif isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
-            if not isinstance(node.this, _ROW_MAKERS) and node.this.key not in {"generateseries"}:
+            if not isinstance(node.this, _ROW_MAKERS) and node.this.key != "generateseries":
                 yield f"{_function_name(node.this)} cannot be read from"
         elif isinstance(node, exp.Func) and not _harmless(node, functions):
             yield f"the function {_function_name(node)} is not among those that can be used"
@@ -125,11 +125,11 @@ def _harmless(node: exp.Func, functions: frozenset[str]) -> bool:
     return name not in _INDISCREET
 
 
-def _function_name(node: exp.Expression) -> str:
+def _function_name(node: exp.Expr) -> str:
     return (node.name if isinstance(node, exp.Anonymous) else node.key).lower()
 
 
-def _limited(tree: exp.Expression, limit: int) -> exp.Expression:
+def _limited(tree: exp.Expr, limit: int) -> exp.Expr:
     """The statement with at most `limit` rows, its own order kept."""
     own = tree.args.get("limit")
     if own is None:

@@ -10,7 +10,7 @@ from chronolake.query.route import Engine
 
 
 class Meta(BaseModel):
-    """Where an answer comes from, why from there, and how fresh it is. What is unknown is null; `notes` say why."""
+    """Where an answer comes from, why from there, and how fresh it is; `notes` say why something is null."""
 
     model_config = ConfigDict(frozen=True)
 

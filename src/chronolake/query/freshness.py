@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg import Connection
 
-from chronolake.oltp import ledger
+from chronolake.oltp import current_lsn, ledger
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,6 @@ class Freshness:
 
 def of_postgres(conn: Connection) -> Freshness:
     """What PostgreSQL holds: everything up to now."""
-    from chronolake.oltp import current_lsn
-
     return Freshness(current_lsn(conn), datetime.now(UTC), 0.0)
 
 

@@ -1,8 +1,8 @@
-"""`HybridQueryRouter`: each question goes to the engine that answers it best, and the answer says which and why."""
+"""`HybridQueryRouter`: each question goes to the engine that answers it best; the answer says which and why."""
 
 import difflib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -110,7 +110,7 @@ class HybridQueryRouter:
             chosen = Route(Engine.DUCKDB, "SQL is answered by the lake", route.Reason.ASKED)
             notes = [f"cut to {most} rows; there are more"] if found.truncated else []
             return _answered(
-                "sql", found.rows, chosen, found.fresh, started, notes, truncated=found.truncated
+                "sql", found.rows, chosen, found.fresh, started, notes=notes, truncated=found.truncated
             )
 
         try:
@@ -135,7 +135,7 @@ class HybridQueryRouter:
             _log.warning("query.lake_failed", question=question.name, error=error.message)
             chosen = route.after_failure(error.message)
             rows, fresh = run(chosen.engine)
-        return _answered(question.name, rows, chosen, fresh, started, [])
+        return _answered(question.name, rows, chosen, fresh, started)
 
     def _runner(
         self, question: Question, values: Mapping[str, Any], scope: Scope
@@ -177,8 +177,8 @@ def _answered(
     chosen: Route,
     fresh: Freshness,
     started: float,
-    notes: list[str],
     *,
+    notes: Sequence[str] = (),
     truncated: bool = False,
 ) -> Answer:
     elapsed_s = time.perf_counter() - started

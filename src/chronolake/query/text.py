@@ -1,7 +1,6 @@
 """Statements for each engine, written by sqlglot out of one text, with the scope laid over every table.
 
-No value of a user ever enters a text: parameters stay placeholders that the drivers bind, and the scope is one
-of them.
+No value of a user ever enters a text: parameters stay placeholders that the drivers bind, the scope's too.
 """
 
 from functools import lru_cache
@@ -28,7 +27,7 @@ def written(question: Question, engine: Engine, *, scoped: bool) -> str:
     return rendered(tree, engine)
 
 
-def rendered(tree: exp.Expression, engine: Engine) -> str:
+def rendered(tree: exp.Expr, engine: Engine) -> str:
     """The statement as the engine's driver takes it: `$name` in DuckDB, `%(name)s` in PostgreSQL."""
     if engine is Engine.POSTGRES:
         # A percent sign in a text would be read as a placeholder by the driver; no question needs one.
@@ -36,7 +35,7 @@ def rendered(tree: exp.Expression, engine: Engine) -> str:
     return tree.sql(dialect=_DIALECTS[engine], comments=False)
 
 
-def scope_laid_over(tree: exp.Expression) -> exp.Expression:
+def scope_laid_over(tree: exp.Expr) -> exp.Expr:
     """The statement, with each table that it reads cut down to the projects of the scope parameter."""
     tree = tree.copy()
     condition = sqlglot.parse_one(
@@ -50,7 +49,7 @@ def scope_laid_over(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def tables_read(tree: exp.Expression) -> list[exp.Table]:
+def tables_read(tree: exp.Expr) -> list[exp.Table]:
     """The tables of the store that a statement reads, names of its own subqueries and CTEs left out."""
     found = [
         source
@@ -69,7 +68,7 @@ def known_table(table: exp.Table) -> bool:
     return bare and table.name in TABLES
 
 
-def _placeholder(node: exp.Expression) -> exp.Expression:
+def _placeholder(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Parameter):
         return exp.Placeholder(this=node.name)
     return node

@@ -1,4 +1,4 @@
-"""Threads that run queries, so that the event loop never waits for one; few at a time, and a bounded queue."""
+"""Threads that run queries, so that the event loop never waits for one: few at a time, a bounded queue."""
 
 import asyncio
 import threading
