@@ -1,0 +1,253 @@
+"""WARC and ARC files, record by record, as tolerant as the files in the wild need.
+
+Header lines may end in LF alone, target URIs may stand in angle brackets, lengths may be wrong: where the next
+record does not begin where it should, it is looked for. Only records that hold a capture become rows: response,
+resource and revisit of WARC, everything but the file description of ARC.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from chronolake.capture.record import Reason
+from chronolake.sources.local.inputs import Source
+from chronolake.sources.local.raw import Parsed, Refused
+
+_CAPTURES = frozenset({"response", "resource", "revisit"})
+_ARC_LINE = re.compile(rb"([^\r\n]*?) ([0-9a-fA-F.:]+|-) ([0-9]{8,20}) ([^\r\n]*?) (-?[0-9]+)\r?\n")
+#: A header longer than this is none.
+_MOST_HEADER = 1 << 20
+#: Bytes at the start of a block in which the HTTP header is looked for.
+_HTTP_BYTES = 64 * 1024
+_WARC_START = re.compile(rb"(?:^|\n)(WARC/[01]\.[0-9]+\r?\n)")
+_STATUS = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3})|HTTP/[0-9.]+ +(-?[0-9]+)")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One record: its number in the file from 1, what it became, its header as read."""
+
+    position: int
+    parsed: Parsed
+    raw: bytes
+
+
+class _Reader:
+    """A source with a place, from which headers and blocks are taken."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._held = bytearray()
+        self.place = 0
+
+    def peek(self, size: int) -> bytes:
+        while len(self._held) < size and (data := self._source.read(1 << 20)):
+            self._held += data
+        return bytes(self._held[:size])
+
+    def take(self, size: int) -> bytes:
+        data = self.peek(size)
+        del self._held[: len(data)]
+        self.place += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Pass over `size` bytes; how many there were."""
+        left = size
+        while left > 0 and (passed := len(self.take(min(left, 1 << 20)))):
+            left -= passed
+        return size - left
+
+    def header(self) -> bytes | None:
+        """Everything up to and with the next empty line; null where there is none."""
+        size = 4096
+        while True:
+            data = self.peek(size)
+            end = _end_of_header(data)
+            if end is not None:
+                return self.take(end)
+            if len(data) < size or size > _MOST_HEADER:
+                return None
+            size *= 4
+
+    def to_next(self, pattern: re.Pattern[bytes]) -> bool:
+        """Pass over everything before the next match; False at the end."""
+        while True:
+            data = self.peek(1 << 20)
+            match = pattern.search(data)
+            if match:
+                self.skip(match.start(1))
+                return True
+            if len(data) < (1 << 20):
+                self.skip(len(data))
+                return False
+            self.skip(len(data) - 1024)
+
+    def past_newlines(self) -> bool:
+        """Pass over line ends between records; False at the end."""
+        while (data := self.peek(4096)) and not data.lstrip(b"\r\n"):
+            self.skip(len(data))
+        self.skip(len(data) - len(data.lstrip(b"\r\n")))
+        return bool(data)
+
+
+def _end_of_header(data: bytes) -> int | None:
+    ends = [
+        place + len(mark) for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n") if (place := data.find(mark)) >= 0
+    ]
+    return min(ends) if ends else None
+
+
+def warc_records(source: Source, name: str) -> Iterator[Found]:
+    """The captures of a WARC file, and what could not be read of it."""
+    reader = _Reader(source)
+    position = 0
+    while reader.past_newlines():
+        if not reader.peek(5).startswith(b"WARC/"):
+            if not reader.to_next(_WARC_START):
+                return
+            continue
+        place = reader.place
+        header = reader.header()
+        position += 1
+        if header is None:
+            raw = reader.peek(4096)
+            yield Found(position, Refused(Reason.TRUNCATED, "the record's header does not end"), raw)
+            reader.skip(5)
+            if not reader.to_next(_WARC_START):
+                return
+            continue
+        fields = _fields(header)
+        length = _length(fields.get("content-length"))
+        record_type = fields.get("warc-type", "").lower()
+        http = reader.peek(min(length or 0, _HTTP_BYTES)) if length else b""
+        passed = reader.skip(length or 0)
+        if record_type in _CAPTURES:
+            row = _warc_row(fields, record_type, http, PurePath(name).name)
+            if not source.compressed:
+                row["offset"] = str(place)
+                row["length"] = str(reader.place - place)
+            yield Found(position, row, header)
+        elif passed < (length or 0):
+            return
+        if length is None and not reader.to_next(_WARC_START):
+            return
+
+
+def _fields(header: bytes) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    last = ""
+    for line in header.decode("utf-8", "chronolake-percent").splitlines()[1:]:
+        if line[:1] in {" ", "\t"} and last:
+            fields[last] += " " + line.strip()
+            continue
+        field, colon, value = line.partition(":")
+        if colon:
+            last = field.strip().lower()
+            fields.setdefault(last, value.strip())
+    return fields
+
+
+def _length(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def _warc_row(fields: Mapping[str, str], record_type: str, block: bytes, name: str) -> dict[str, str | None]:
+    status, http = _http(block)
+    mime = http.get("content-type") if status is not None else fields.get("content-type")
+    url = fields.get("warc-target-uri", "")
+    if url.startswith("<") and url.endswith(">"):
+        url = url[1:-1]
+    return {
+        "url": url or None,
+        "timestamp": fields.get("warc-date"),
+        "mime_type": _plain(mime),
+        "charset": _charset(mime),
+        "mime_detected": fields.get("warc-identified-payload-type"),
+        "status": status,
+        "digest": fields.get("warc-payload-digest"),
+        "redirect_url": http.get("location"),
+        "ip": fields.get("warc-ip-address"),
+        "truncated": fields.get("warc-truncated"),
+        "record_type": record_type,
+        "filename": name,
+    }
+
+
+def _http(block: bytes) -> tuple[str | None, dict[str, str]]:
+    """Status and header fields of an HTTP answer; a null status where the block is none."""
+    match = _STATUS.match(block)
+    if match is None:
+        return None, {}
+    return (match[1] or match[2]).decode(), _fields(block[: _end_of_header(block)])
+
+
+def _plain(mime: str | None) -> str | None:
+    return mime.partition(";")[0].strip() or None if mime else None
+
+
+def _charset(mime: str | None) -> str | None:
+    match = re.search(r"charset=[\"']?([\w.:-]+)", mime or "", re.IGNORECASE)
+    return match[1] if match else None
+
+
+def arc_records(source: Source, name: str) -> Iterator[Found]:
+    """The captures of an ARC file, version 1 or 2, and what could not be read of it."""
+    reader = _Reader(source)
+    position = 0
+    while reader.past_newlines():
+        line = reader.peek(_HTTP_BYTES).partition(b"\n")[0] + b"\n"
+        fields = _arc_fields(line)
+        if fields is None:
+            position += 1
+            yield Found(position, Refused(Reason.RECORD, "no ARC record begins here"), line)
+            if not reader.to_next(re.compile(rb"\n(" + _ARC_LINE.pattern + rb")")):
+                return
+            continue
+        place = reader.place
+        reader.skip(len(line))
+        length = int(fields["length"])
+        if fields["url"].startswith("filedesc:"):
+            reader.skip(max(length, 0))
+            continue
+        position += 1
+        if length < 0:
+            yield Found(position, Refused(Reason.RECORD, f"the record's length is {length}"), line)
+            continue
+        status, http = _http(reader.peek(min(length, _HTTP_BYTES)))
+        passed = reader.skip(length)
+        if passed < length and not status:
+            yield Found(position, Refused(Reason.TRUNCATED, "the file ends within the record"), line)
+            return
+        row: dict[str, str | None] = {
+            "url": fields["url"],
+            "ip": fields["ip"],
+            "timestamp": fields["timestamp"],
+            "mime_type": _plain(fields["mime"]),
+            "status": status,
+            "redirect_url": http.get("location"),
+            "charset": _charset(http.get("content-type")),
+            "record_type": "dns" if fields["url"].startswith("dns:") else "response",
+            "filename": PurePath(name).name,
+        }
+        if not source.compressed:
+            row |= {"offset": str(place), "length": str(reader.place - place)}
+        yield Found(position, row, line)
+
+
+def _arc_fields(line: bytes) -> dict[str, str] | None:
+    """`URL IP date mime length`, or version 2 with status, checksum, location, offset and file before length."""
+    words = line.decode("utf-8", "chronolake-percent").strip().split(" ")
+    time = next((n for n in range(2, len(words)) if re.fullmatch(r"[0-9]{8,20}", words[n])), None)
+    if time is None or len(words) < time + 3 or not re.fullmatch(r"-?[0-9]+", words[-1]):
+        return None
+    url, ip = " ".join(words[: time - 1]), words[time - 1]
+    later = words[time + 1 : -1]
+    return {
+        "url": url,
+        "ip": ip,
+        "timestamp": words[time],
+        "mime": " ".join(later[:1] or later),
+        "length": words[-1],
+    }

@@ -1,0 +1,214 @@
+"""Where captures come from: files, folders, globs and standard input, decompressed as a stream.
+
+Compression is told by its magic bytes, never by a name. A damaged tail costs what comes after it and no more.
+"""
+
+import bz2
+import glob
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from chronolake.errors import InputUnreadable
+
+#: Bytes that are read from disk at a time.
+_PIECE = 1 << 20
+#: Most bytes that one read of a decompressor gives out: a small file can hold gigabytes of zeros.
+_MOST_OUT = 1 << 23
+_GZIP, _BZIP2, _ZSTD = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"
+_SKIPPABLE_ZSTD = (b"\x50\x2a\x4d\x18", b"\x5d\x2a\x4d\x18")
+_FEXTRA = 4
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file to read; `path` is `-` and `size` (bytes) null for standard input."""
+
+    path: str
+    size: int | None
+
+
+def expand(paths: Sequence[str]) -> list[InputFile]:
+    """The files that `paths` names: files, folders with all that is in them, globs, `-`.
+
+    A path that leads nowhere stays in the list, so that reading it says what is wrong.
+    """
+    found: dict[str, InputFile] = {}
+    for path in paths:
+        for name in _names(path):
+            found.setdefault(name, InputFile(name, _size(name)))
+    return list(found.values())
+
+
+def _names(path: str) -> list[str]:
+    if path == "-" or Path(path).is_file():
+        return [path]
+    if Path(path).is_dir():
+        inside = [
+            str(Path(folder) / name) for folder, _, names in os.walk(path) for name in names if name[0] != "."
+        ]
+        return sorted(inside) or [path]
+    return sorted(name for name in glob.glob(path, recursive=True) if Path(name).is_file()) or [path]  # noqa: PTH207  # patterns may be absolute
+
+
+def _size(name: str) -> int | None:
+    if name == "-":
+        return None
+    try:
+        return Path(name).stat().st_size
+    except OSError:
+        return 0
+
+
+@contextmanager
+def opened(file: InputFile, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
+    """The file's bytes as they lie on disk.
+
+    Raises:
+        InputUnreadable: it is missing, may not be read, or is a folder with nothing in it.
+    """
+    if file.path == "-":
+        if stdin is None:
+            raise InputUnreadable("there is no standard input to read", hint="Name a file.")
+        yield stdin
+        return
+    try:
+        stream = Path(file.path).open("rb")
+    except FileNotFoundError:
+        raise InputUnreadable(f"{file.path} does not exist", hint="Check the path.") from None
+    except PermissionError:
+        raise InputUnreadable(f"{file.path} may not be read", hint="Give yourself the right to.") from None
+    except IsADirectoryError:
+        hint = "Name files, or a folder that has some and that you may list."
+        raise InputUnreadable(f"the folder {file.path} has no files in it", hint=hint) from None
+    except OSError as error:
+        hint = "Check the path and its disk."
+        raise InputUnreadable(f"{file.path} cannot be read: {error.strerror}", hint=hint) from error
+    with stream:
+        yield stream
+
+
+class Source:
+    """A stream of decompressed bytes.
+
+    `taken` counts bytes as they lie on disk. `damage` says, once the stream has ended, what is wrong with its
+    end. `member_starts` maps a place in the decompressed stream to the place on disk of the gzip member that
+    starts there, of the last members only.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, *, lines: bool = True) -> None:
+        self.name = name
+        self.taken = 0
+        self.damage: str | None = None
+        self.compressed = False
+        self._stream = stream
+        self._lines = lines
+        self._pieces = self._decompressed()
+        self._held = bytearray()
+        self._ended = False
+
+    def peek(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end; they stay to be read."""
+        while len(self._held) < size and self._more():
+            pass
+        return bytes(self._held[:size])
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        while not self._held and self._more():
+            pass
+        data = bytes(self._held[:size])
+        del self._held[:size]
+        return data
+
+    def _more(self) -> bool:
+        if self._ended:
+            return False
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._ended = True
+            return False
+        self._held += piece
+        return True
+
+    def _raw(self) -> bytes:
+        try:
+            data = self._stream.read(_PIECE)
+        except OSError as error:
+            self.damage = f"reading failed: {error.strerror or error}"
+            return b""
+        self.taken += len(data)
+        return data
+
+    def _decompressed(self) -> Iterator[bytes]:
+        first = self._raw()
+        while 0 < len(first) < 4 and (more := self._raw()):
+            first += more
+        if first[:2] == _GZIP:
+            yield from self._gzip(first)
+        elif first[:3] == _BZIP2:
+            yield from self._members(first, bz2.BZ2Decompressor)
+        elif first[:4] == _ZSTD or _SKIPPABLE_ZSTD[0] <= first[:4] <= _SKIPPABLE_ZSTD[1]:
+            yield from self._members(first, lambda: zstandard.ZstdDecompressor().decompressobj())
+        else:
+            while first:
+                yield first
+                first = self._raw()
+
+    def _gzip(self, data: bytes) -> Iterator[bytes]:
+        """Members one after the other. Those of a ZipNum index do not end their last line: it is ended here."""
+        self.compressed = True
+        last = b"\n"
+        while data or (data := self._raw()):
+            if data[:2] != _GZIP:
+                if data.strip(b"\0"):
+                    self.damage = "bytes that are no gzip member follow the last one"
+                return
+            # The blocks of a BGZF file cut through lines, and say so in their header's extra field.
+            cut_anywhere = len(data) > 3 and bool(data[3] & _FEXTRA)
+            if self._lines and last != b"\n" and not cut_anywhere:
+                yield b"\n"
+                last = b"\n"
+            member = zlib.decompressobj(31)
+            while not member.eof:
+                try:
+                    out = member.decompress(data, _MOST_OUT)
+                except zlib.error as error:
+                    self.damage = f"the gzip data is damaged: {error}"
+                    return
+                if out:
+                    last = out[-1:]
+                    yield out
+                data = member.unconsumed_tail
+                if not data and not member.eof and not (data := self._raw()):
+                    if out := member.flush():
+                        yield out
+                    self.damage = "the gzip data ends too early"
+                    return
+            data = member.unused_data
+            if 0 < len(data) < 4:
+                data += self._raw()
+
+    def _members(self, data: bytes, make: "Callable[[], object]") -> Iterator[bytes]:
+        self.compressed = True
+        while data or (data := self._raw()):
+            member = make()
+            while not member.eof:  # type: ignore[attr-defined]  # bz2 and zstandard share this face
+                if not data and not (data := self._raw()):
+                    self.damage = "the compressed data ends too early"
+                    return
+                try:
+                    out = member.decompress(data)  # type: ignore[attr-defined]  # as above
+                except (OSError, zstandard.ZstdError) as error:
+                    self.damage = f"the compressed data is damaged: {error}"
+                    return
+                data = b""
+                if out:
+                    yield out
+            data = member.unused_data  # type: ignore[attr-defined]  # as above

@@ -1,0 +1,107 @@
+"""Raw rows: what every reader makes of a line, and the table that many of them become."""
+
+import codecs
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from chronolake.capture.record import RAW_SCHEMA, Reason, Rejection
+
+#: Bytes of a rejected line that are kept.
+RAW_KEPT = 64 * 1024
+_NAMES = [field.name for field in RAW_SCHEMA]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a line is no row."""
+
+    reason: Reason
+    detail: str
+
+
+#: What a line becomes: the columns it has, null where it is no data line, or the reason why it is no row.
+Parsed = Mapping[str, str | None] | Refused | None
+
+
+def _percent(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(f"%{byte:02X}" for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("chronolake-percent", _percent)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def text_of(line: bytes) -> str:
+    r"""The line as text; bytes that are not UTF-8 become `%E9` and the like."""
+    return line.decode("utf-8", "chronolake-percent")
+
+
+def whole(value: object) -> str | None:
+    """A value of JSON as text, as an index would write it; halves of surrogate pairs become U+FFFD."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+class Rows:
+    """Gathers rows and rejections of one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.rejected: list[Rejection] = []
+        self._rows: list[tuple[int, Mapping[str, str | None], bytes | None]] = []
+
+    def add(self, position: int, line: bytes, parsed: Parsed) -> None:
+        """Take what a line became; `line` is kept with the row where it is not UTF-8."""
+        if parsed is None:
+            return
+        if isinstance(parsed, Refused):
+            self.reject(position, line, parsed)
+            return
+        self._rows.append((position, parsed, None if _is_utf8(line) else line))
+
+    def reject(self, position: int, line: bytes, refused: Refused) -> None:
+        """Keep a line that is no row."""
+        self.rejected.append(
+            Rejection(self.file, position, refused.reason, refused.detail, bytes(line[:RAW_KEPT]))
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows) + len(self.rejected)
+
+    def table(self) -> pa.Table:
+        """The rows in RAW_SCHEMA."""
+        columns: list[pa.Array] = []
+        for name in _NAMES:
+            if name == "position":
+                columns.append(pa.array([position for position, _, _ in self._rows], pa.int64()))
+            elif name == "raw_line":
+                columns.append(pa.array([raw for _, _, raw in self._rows], pa.binary()))
+            else:
+                columns.append(pa.array([row.get(name) for _, row, _ in self._rows], pa.string()))
+        return pa.Table.from_arrays(columns, schema=RAW_SCHEMA)
+
+
+def table_of(columns: Mapping[str, pa.Array | pa.ChunkedArray], count: int) -> pa.Table:
+    """Whole columns in RAW_SCHEMA, null where there is none of that name."""
+    arrays: Sequence[pa.Array] = [
+        columns[field.name] if field.name in columns else pa.nulls(count, field.type) for field in RAW_SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,261 @@
+"""`read_captures`: any file that holds captures, as raw batches, every line accounted for."""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from chronolake.capture.record import RawBatch, Reason
+from chronolake.errors import ChronolakeError, FormatUnknown, InputUnreadable
+from chronolake.sources.local import archive, cdx, columnar, jsons
+from chronolake.sources.local.detect import HEAD_BYTES, Detected, Format, detect
+from chronolake.sources.local.inputs import InputFile, Source, expand, opened
+from chronolake.sources.local.lines import Block, blocks
+from chronolake.sources.local.raw import Parsed, Refused, Rows, text_of
+
+#: Rows gathered one by one before they are handed on.
+_GATHERED = 20_000
+#: A JSON document on one line has to be held whole: at most this many bytes.
+_WHOLE_BYTES = 256 << 20
+_ARCHIVES = (".warc", ".warc.gz", ".arc", ".arc.gz")
+
+
+def read_captures(
+    paths: Sequence[str],
+    *,
+    max_line_bytes: int,
+    batch_rows: int,
+    stdin: BinaryIO | None = None,
+    on_error: Callable[[ChronolakeError], None] | None = None,
+) -> Iterator[RawBatch]:
+    """Read files, folders, globs or `-` (`stdin`), formats told by content.
+
+    `read` of all batches together is the number of data lines; each stands in a table or among the rejected. A
+    batch has at most some ten thousand rows, or `batch_rows` of Parquet, whatever the file's size.
+
+    Raises:
+        InputError: a file cannot be read at all. With `on_error` it is handed there, and the next file comes.
+    """
+    before = 0
+    for file in expand(paths):
+        try:
+            with opened(file, stdin) as stream:
+                for batch in _File(file, stream, before, max_line_bytes, batch_rows).batches():
+                    yield batch
+        except ChronolakeError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+        before += file.size or 0
+
+
+class _File:
+    """One open file on its way through the readers."""
+
+    def __init__(
+        self, file: InputFile, stream: BinaryIO, before: int, max_line_bytes: int, batch_rows: int
+    ) -> None:
+        self._name = "(standard input)" if file.path == "-" else file.path
+        self._path = file.path
+        self._stream = stream
+        self._before = before
+        self._max_line_bytes = max_line_bytes
+        self._batch_rows = batch_rows
+        self._source = Source(stream, file.path)
+
+    def batches(self) -> Iterator[RawBatch]:
+        head = self._source.peek(HEAD_BYTES)
+        if not head:
+            if self._source.damage:
+                hint = "Fetch the file again."
+                raise InputUnreadable(f"{self._name} is damaged: {self._source.damage}", hint=hint)
+            raise InputUnreadable(f"{self._name} is empty", hint="Check where it comes from.")
+        found = detect(head)
+        match found.format:
+            case None:
+                raise FormatUnknown(f"{self._name} holds no captures: {found.why}")
+            case Format.WARC | Format.ARC:
+                yield from self._archive(self._source, found.format, self._path)
+            case Format.WACZ:
+                yield from self._wacz()
+            case Format.COLUMNAR:
+                yield from self._columnar()
+            case Format.MEMENTOS:
+                yield from self._mementos()
+            case Format.WAYBACK_JSON if b"\n" not in head[:-1]:
+                yield from self._array_on_one_line(found)
+            case Format.CDX | Format.WAYBACK_TEXT:
+                yield from self._cdx(found)
+            case Format.WAYBACK_JSON:
+                yield from self._lines(found, partial(jsons.parse_array_row, columns=found.columns))
+            case Format.COMMONCRAWL_JSONL:
+                yield from self._lines(found, jsons.parse_object)
+            case Format.CDXJ | Format.COMMONCRAWL_CDXJ:
+                yield from self._lines(found, jsons.parse_cdxj)
+
+    def _batch(self, found: str, rows: Rows, *tables: pa.Table) -> RawBatch:
+        table = pa.concat_tables([*tables, rows.table()]) if tables else rows.table()
+        return RawBatch(self._name, found, table, rows.rejected, self._before + self._source.taken)
+
+    def _cdx(self, found: Detected) -> Iterator[RawBatch]:
+        columns = found.columns
+        last = 0
+        for block in blocks(self._source, self._max_line_bytes):
+            last = block.first + block.data.count(b"\n")
+            rows = Rows(self._name)
+            table = None
+            if not self._refused(block, rows):
+                table = cdx.fast(block.data, block.first, columns, rows)
+                if table is None:
+                    rows = Rows(self._name)
+                    columns = cdx.slow(block.data, block.first, columns, rows)
+            yield self._batch(found.format or "", rows, *([] if table is None else [table]))
+        yield from self._end(found, last)
+
+    def _lines(self, found: Detected, parse: Callable[[str], Parsed]) -> Iterator[RawBatch]:
+        rows = Rows(self._name)
+        last = 0
+        for block in blocks(self._source, self._max_line_bytes):
+            last = block.first + block.data.count(b"\n")
+            if self._refused(block, rows):
+                continue
+            for number, line in enumerate(block.data.split(b"\n"), start=block.first):
+                rows.add(number, line, parse(text_of(line).removeprefix("\ufeff")))
+                if len(rows) >= _GATHERED:
+                    yield self._batch(found.format or "", rows)
+                    rows = Rows(self._name)
+        yield self._batch(found.format or "", rows)
+        yield from self._end(found, last)
+
+    def _refused(self, block: Block, rows: Rows) -> bool:
+        """Whether the block is one line that cannot be a row; then it is kept as rejected."""
+        if block.too_long:
+            detail = f"longer than {self._max_line_bytes} bytes (CHRONOLAKE_MAX_LINE_BYTES)"
+            rows.reject(block.first, block.data, Refused(Reason.TOO_LONG, detail))
+        elif block.cut:
+            rows.reject(block.first, block.data, Refused(Reason.TRUNCATED, self._source.damage or ""))
+            self._source.damage = None
+        return block.too_long or block.cut
+
+    def _end(self, found: Detected, last: int) -> Iterator[RawBatch]:
+        """Damage that cut no line in two still cost the lines after it."""
+        if self._source.damage:
+            rows = Rows(self._name)
+            rows.reject(last + 1, b"", Refused(Reason.TRUNCATED, self._source.damage))
+            yield self._batch(found.format or "", rows)
+
+    def _array_on_one_line(self, found: Detected) -> Iterator[RawBatch]:
+        document = self._document()
+        for start in range(0, len(document), _GATHERED):
+            rows = Rows(self._name)
+            for number, row in enumerate(document[start : start + _GATHERED], start=start + 1):
+                parsed = jsons.parse_row(row, found.columns)
+                rows.add(number, json.dumps(row, ensure_ascii=True).encode(), parsed)
+            yield self._batch(found.format or "", rows)
+
+    def _mementos(self) -> Iterator[RawBatch]:
+        found = jsons.mementos(self._document())
+        if found is None:
+            raise FormatUnknown(f"{self._name} holds no captures: it is JSON, but no TimeMap")
+        url, listed = found
+        rows = Rows(self._name)
+        for number, memento in enumerate(listed, start=1):
+            rows.add(number, json.dumps(memento).encode(), jsons.parse_memento(memento, url))
+        yield self._batch(Format.MEMENTOS, rows)
+
+    def _document(self) -> list[object]:
+        """The whole file as one JSON value."""
+        data = bytearray()
+        while piece := self._source.read(1 << 20):
+            data += piece
+            if len(data) > _WHOLE_BYTES:
+                hint = "Write one row a line, as the archive's API does."
+                raise InputUnreadable(f"{self._name} is one JSON value of more than 256 MiB", hint=hint)
+        try:
+            document: list[object] = json.loads(text_of(bytes(data)).removeprefix("\ufeff"))
+        except (ValueError, RecursionError) as error:
+            hint = "Fetch the file again: its end is missing, or it was changed."
+            raise InputUnreadable(f"{self._name} is no whole JSON document: {error}", hint=hint) from None
+        return document
+
+    def _archive(self, source: Source, kind: Format, name: str) -> Iterator[RawBatch]:
+        records = archive.warc_records if kind is Format.WARC else archive.arc_records
+        rows = Rows(self._name if name == self._path else f"{self._name}:{name}")
+        position = 0
+        for record in records(source, name):
+            position = record.position
+            rows.add(position, record.raw, record.parsed)
+            if len(rows) >= _GATHERED:
+                yield self._batch(kind, rows)
+                rows = Rows(rows.file)
+        if source.damage:
+            rows.reject(position + 1, b"", Refused(Reason.TRUNCATED, source.damage))
+        yield self._batch(kind, rows)
+
+    def _wacz(self) -> Iterator[RawBatch]:
+        with self._seekable() as stream:
+            try:
+                bundle = zipfile.ZipFile(stream)
+            except (zipfile.BadZipFile, OSError) as error:
+                raise InputUnreadable(
+                    f"{self._name} is damaged: {error}", hint="Fetch the file again."
+                ) from None
+            with bundle:
+                names = [name for name in bundle.namelist() if name.lower().endswith(_ARCHIVES)]
+                if not names:
+                    raise FormatUnknown(
+                        f"{self._name} holds no captures: it is a ZIP file without WARC files"
+                    )
+                for name in names:
+                    with bundle.open(name) as member:
+                        source = Source(_Unzipped(member), name)
+                        kind = detect(source.peek(HEAD_BYTES)).format
+                        if kind in {Format.WARC, Format.ARC}:
+                            yield from self._archive(source, Format(kind), name)
+
+    def _columnar(self) -> Iterator[RawBatch]:
+        with self._seekable() as stream:
+            try:
+                index = columnar.open_index(stream)
+                if index is None:
+                    raise FormatUnknown(f"{self._name} holds no captures: its columns are not cc-index's")
+                for table in columnar.tables(index, self._batch_rows):
+                    yield RawBatch(self._name, Format.COLUMNAR, table, [], self._before + self._source.taken)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputUnreadable(
+                    f"{self._name} is damaged: {error}", hint="Fetch the file again."
+                ) from None
+
+    def _seekable(self) -> BinaryIO:
+        """The file from its start; standard input and compressed files through a temporary one."""
+        if self._stream.seekable() and not self._source.compressed:
+            self._stream.seek(0)
+            return open(self._stream.fileno(), "rb", closefd=False)  # a descriptor has no path
+        spooled = tempfile.TemporaryFile()  # noqa: SIM115  # the caller closes it
+        while data := self._source.read(1 << 20):
+            spooled.write(data)
+        spooled.seek(0)
+        return spooled  # type: ignore[return-value]  # it is one, under a wrapper
+
+
+class _Unzipped:
+    """A member of a ZIP file as a stream; what is wrong with it ends it as damage, not as an exception."""
+
+    def __init__(self, member: object) -> None:
+        self._member = member
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes.
+
+        Raises:
+            OSError: the member is damaged.
+        """
+        try:
+            data: bytes = self._member.read(size)  # type: ignore[attr-defined]  # zipfile's own stream
+        except zipfile.BadZipFile as error:
+            raise OSError(str(error)) from error
+        return data
