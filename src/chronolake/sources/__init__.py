@@ -1,0 +1,1 @@
+"""The outside worlds that captures come from."""

@@ -64,9 +64,7 @@ def guess(line: str) -> Columns | None:
 
 def parse(line: str, columns: Columns) -> Parsed:
     """One line as a row by `columns`, or by what its own number of fields says."""
-    if not line.strip():
-        return None
-    if legend_of(line) is not None:
+    if not line.strip() or legend_of(line) is not None:
         return None
     fields = line.strip(" ").split(" ")
     if len(fields) == len(columns):
@@ -77,8 +75,6 @@ def parse(line: str, columns: Columns) -> Parsed:
     joined = _with_spaces_in_url(fields, columns)
     if joined is not None:
         return _row(joined, columns)
-    if len(fields) == 1:
-        return Refused(Reason.FIELDS, f"1 field, expected {len(columns)}")
     return Refused(Reason.FIELDS, f"{len(fields)} fields, expected {len(columns)}")
 
 

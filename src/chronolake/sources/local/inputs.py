@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -22,7 +22,8 @@ _PIECE = 1 << 20
 #: Most bytes that one read of a decompressor gives out: a small file can hold gigabytes of zeros.
 _MOST_OUT = 1 << 23
 _GZIP, _BZIP2, _ZSTD = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"
-_SKIPPABLE_ZSTD = (b"\x50\x2a\x4d\x18", b"\x5d\x2a\x4d\x18")
+#: A skippable frame, as a WARC's dictionary stands in (RFC 8878, 3.1.2): 0x50 to 0x5F before these.
+_SKIPPABLE_ZSTD = b"\x2a\x4d\x18"
 _FEXTRA = 4
 
 
@@ -79,7 +80,7 @@ def opened(file: InputFile, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
         yield stdin
         return
     try:
-        stream = Path(file.path).open("rb")
+        stream = Path(file.path).open("rb")  # noqa: SIM115  # closed below; only opening it may fail here
     except FileNotFoundError:
         raise InputUnreadable(f"{file.path} does not exist", hint="Check the path.") from None
     except PermissionError:
@@ -94,21 +95,27 @@ def opened(file: InputFile, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
         yield stream
 
 
+class Readable(Protocol):
+    """What bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        ...
+
+
 class Source:
     """A stream of decompressed bytes.
 
     `taken` counts bytes as they lie on disk. `damage` says, once the stream has ended, what is wrong with its
-    end. `member_starts` maps a place in the decompressed stream to the place on disk of the gzip member that
-    starts there, of the last members only.
+    end. Members of a gzip file that end within a line have their line ended, save in a BGZF file.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, *, lines: bool = True) -> None:
+    def __init__(self, stream: Readable, name: str) -> None:
         self.name = name
         self.taken = 0
         self.damage: str | None = None
         self.compressed = False
         self._stream = stream
-        self._lines = lines
         self._pieces = self._decompressed()
         self._held = bytearray()
         self._ended = False
@@ -154,7 +161,7 @@ class Source:
             yield from self._gzip(first)
         elif first[:3] == _BZIP2:
             yield from self._members(first, bz2.BZ2Decompressor)
-        elif first[:4] == _ZSTD or _SKIPPABLE_ZSTD[0] <= first[:4] <= _SKIPPABLE_ZSTD[1]:
+        elif first[:4] == _ZSTD or (first[1:4] == _SKIPPABLE_ZSTD and first[0] >> 4 == 5):
             yield from self._members(first, lambda: zstandard.ZstdDecompressor().decompressobj())
         else:
             while first:
@@ -172,7 +179,7 @@ class Source:
                 return
             # The blocks of a BGZF file cut through lines, and say so in their header's extra field.
             cut_anywhere = len(data) > 3 and bool(data[3] & _FEXTRA)
-            if self._lines and last != b"\n" and not cut_anywhere:
+            if last != b"\n" and not cut_anywhere:
                 yield b"\n"
                 last = b"\n"
             member = zlib.decompressobj(31)

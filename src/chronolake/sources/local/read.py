@@ -5,7 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import pyarrow as pa
 
@@ -44,8 +44,7 @@ def read_captures(
     for file in expand(paths):
         try:
             with opened(file, stdin) as stream:
-                for batch in _File(file, stream, before, max_line_bytes, batch_rows).batches():
-                    yield batch
+                yield from _File(file, stream, before, max_line_bytes, batch_rows).batches()
         except ChronolakeError as error:
             if on_error is None:
                 raise
@@ -239,13 +238,13 @@ class _File:
         while data := self._source.read(1 << 20):
             spooled.write(data)
         spooled.seek(0)
-        return spooled  # type: ignore[return-value]  # it is one, under a wrapper
+        return spooled
 
 
 class _Unzipped:
     """A member of a ZIP file as a stream; what is wrong with it ends it as damage, not as an exception."""
 
-    def __init__(self, member: object) -> None:
+    def __init__(self, member: IO[bytes]) -> None:
         self._member = member
 
     def read(self, size: int) -> bytes:
@@ -255,7 +254,6 @@ class _Unzipped:
             OSError: the member is damaged.
         """
         try:
-            data: bytes = self._member.read(size)  # type: ignore[attr-defined]  # zipfile's own stream
+            return self._member.read(size)
         except zipfile.BadZipFile as error:
             raise OSError(str(error)) from error
-        return data
