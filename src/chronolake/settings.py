@@ -327,8 +327,8 @@ def load(environment: Mapping[str, str] | None = None, **flags: object) -> Setti
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0])
-            value, origin = said[variable]
-            shown = "***" if _is_secret(variable) else repr(value)
+            given, origin = said[variable]
+            shown = "***" if _is_secret(variable) else repr(given)
             raise SettingsError(
                 f"{variable}={shown} (from the {origin}): {first['msg']}",
                 hint=_meaning(variable),

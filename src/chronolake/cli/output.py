@@ -78,7 +78,7 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, dict | list):
         return escape(json.dumps(value, default=_plain, ensure_ascii=False))
-    return escape(_plain(value) if isinstance(value, datetime) else str(value))
+    return escape(str(_plain(value)) if isinstance(value, datetime) else str(value))
 
 
 @singledispatch

@@ -31,7 +31,7 @@ _FIELDS = {
     "truncated": ("truncated",),
 }
 _NAMES = {alias: column for column, aliases in _FIELDS.items() for alias in aliases}
-_TIME = re.compile(r"[0-9]{4,20}|[0-9]{4}-[0-9]{2}(-[0-9T:.Z+-]*)?|-")
+_TIME = re.compile(r"[0-9]{4,20}|[0-9]{4}-[0-9]{2}[0-9T:.Z+-]*|-")
 _WARC_REFERENCE = re.compile(r"warcfile:([^#]*)(?:#([0-9]+))?")
 _CRAWL = re.compile(r"CC-MAIN-[0-9]{4}-[0-9]{2}")
 
@@ -57,17 +57,16 @@ def parse_cdxj(line: str) -> Parsed:
     text = line.strip()
     if not text or text.startswith("!"):
         return None
-    head, brace, rest = text.partition("{")
-    words = head.split()
-    if not brace:
-        return Refused(Reason.FIELDS, "no JSON object in the line")
-    if len(words) < 2:
-        return Refused(Reason.FIELDS, f"{len(words)} fields before the JSON, expected 2")
-    values = _object("{" + rest)
+    # A key may hold braces, but no space.
+    words = text.split(" ", 2)
+    if len(words) < 3 or not _TIME.fullmatch(words[1]):
+        return Refused(Reason.FIELDS, "no key, timestamp and JSON object in the line")
+    record_type, brace, rest = words[2].partition("{")
+    values = _object(brace + rest)
     if isinstance(values, Refused):
         return values
-    record_type = words[2] if len(words) > 2 else None
-    return {**named(values), "url_key": words[0], "timestamp": words[1], "record_type": record_type}
+    found = named(values)
+    return {**found, "url_key": words[0], "timestamp": words[1], "record_type": record_type.strip() or None}
 
 
 def parse_object(line: str) -> Parsed:
