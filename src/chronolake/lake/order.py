@@ -14,34 +14,48 @@ import pyarrow.compute as pc
 from chronolake.capture.columns import Table
 
 
-def in_order(
-    rows: pa.Table, table: Table, partitions: Sequence[pa.ChunkedArray] = ()
-) -> tuple[pa.Table, list[pa.Table]]:
-    """Sort `rows` by `partitions` (integers, one per row each), then by the table's own order.
+def in_order(rows: pa.Table, table: Table) -> pa.Table:
+    """Sort `rows` by the table's own order."""
+    return _taken(rows, _order(rows, table, []))
 
-    Returns:
-        The sorted rows, and the same cut into the runs that have equal partitions, without a copy.
+
+def parts_in_order(rows: pa.Table, table: Table, partitions: Sequence[pa.ChunkedArray]) -> Iterator[pa.Table]:
+    """Yield the rows of each partition, sorted by the table's order; no partitions are one.
+
+    `partitions` holds integers, one for each row. A part is gathered when it is asked for, so that no second
+    copy of all rows is ever held.
     """
     if rows.num_rows == 0:
-        return rows, []
+        return
     groups = [_numbers(values) for values in partitions]
+    order = _order(rows, table, groups)
+    changed = np.zeros(rows.num_rows - 1, dtype=bool)
+    for group in groups:
+        placed = group[order]
+        changed |= placed[1:] != placed[:-1]
+    starts = [0, *(np.flatnonzero(changed) + 1).tolist(), rows.num_rows]
+    # Gathering from one chunk is several times faster than from many.
+    whole = rows.combine_chunks()
+    for start, end in pairwise(starts):
+        yield _taken(whole, order[start:end])
+
+
+def _order(rows: pa.Table, table: Table, groups: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
     keys = [*groups, *(_ranks(rows[name]) for name in table.sort)]
     # NumPy takes the most significant key last.
-    order = np.lexsort(keys[::-1])
-    taken = pa.array(order)
-    # Gathering from one chunk is several times faster than from many.
-    columns = [column.combine_chunks().take(taken) for column in rows.columns]
-    ordered = pa.Table.from_arrays(columns, schema=rows.schema)
-    return ordered, list(_runs(ordered, [group[order] for group in groups]))
+    return np.lexsort(keys[::-1])
 
 
-def _runs(ordered: pa.Table, groups: Sequence[npt.NDArray[np.int64]]) -> Iterator[pa.Table]:
-    changed = np.zeros(ordered.num_rows - 1, dtype=bool)
-    for group in groups:
-        changed |= group[1:] != group[:-1]
-    starts = [0, *(np.flatnonzero(changed) + 1).tolist(), ordered.num_rows]
-    for start, end in pairwise(starts):
-        yield ordered.slice(start, end - start)
+def _taken(rows: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
+    places = pa.array(order)
+    columns = [
+        # Formats leave many columns empty, and nulls need no gathering.
+        pa.nulls(len(places), column.type)
+        if column.null_count == rows.num_rows
+        else column.combine_chunks().take(places)
+        for column in rows.columns
+    ]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
 
 
 def _numbers(values: pa.ChunkedArray) -> npt.NDArray[np.int64]:

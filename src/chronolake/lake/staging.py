@@ -53,7 +53,7 @@ def stage(table: Table, rows: pa.Table, path: Path, parquet: ParquetSettings) ->
         SchemaMismatch: `rows` has not exactly the columns that both stores hold, or a null where none may be.
         StorageFull: no room; nothing is left behind.
     """
-    ordered, _ = in_order(conform(table, rows), table)
+    ordered = in_order(conform(table, rows), table)
     temporary = path.with_name(path.name + ".tmp")
     with _storage(temporary):
         path.parent.mkdir(parents=True, exist_ok=True)

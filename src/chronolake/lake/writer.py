@@ -5,7 +5,8 @@ some rows of a partition overtake others, and each of its threads writes a run o
 here and each partition is inserted by itself, by an engine of one thread that keeps the order it is given.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ from chronolake.errors import SchemaMismatch
 from chronolake.lake import catalog
 from chronolake.lake.engine import identifier
 from chronolake.lake.layout import partition_keys
-from chronolake.lake.order import in_order
+from chronolake.lake.order import parts_in_order
 from chronolake.lake.schema import APPLIED_TABLE
 from chronolake.lake.staging import StagedBatch
 from chronolake.settings import Layout
@@ -47,10 +48,9 @@ def insert_files(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatc
 
 def insert(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> int:
     """Add `rows` and return how many. What they lack is derived where the registry says how, else null."""
-    _, parts = in_order(rows, table, _partitions(cursor, table, rows))
     statement = f"INSERT INTO lake.{table.name} {_selected(table, rows.column_names)} FROM part"
     count = 0
-    for part in parts:
+    for part in _ahead(parts_in_order(rows, table, _partitions(cursor, table, rows))):
         cursor.register("part", part)
         try:
             inserted = cursor.execute(statement).fetchone()
@@ -58,6 +58,15 @@ def insert(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> i
             cursor.unregister("part")
         count += int(inserted[0]) if inserted else 0
     return count
+
+
+def _ahead(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same, each part being gathered in a thread beside while the one before it is written."""
+    with ThreadPoolExecutor(1, "gather") as pool:
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part
 
 
 def _partitions(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> list[pa.ChunkedArray]:

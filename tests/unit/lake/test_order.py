@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.lake.order import in_order
+from chronolake.lake.order import in_order, parts_in_order
 
 #: Names whose order by bytes differs from their order by letters.
 DOMAINS = ["a.example", "Z.example", "é.example", "", "a", "zz", "日本.example"]
@@ -34,7 +34,7 @@ def test_rows_are_sorted_and_cut_where_the_partition_changes(seed):
     given = rows(300, seed)
     rng = random.Random(seed)
     partition = [rng.randrange(4) for _ in range(300)]
-    ordered, parts = in_order(given, CDX_RECORDS, [pa.chunked_array([partition])])
+    parts = list(parts_in_order(given, CDX_RECORDS, [pa.chunked_array([partition])]))
     expected = sorted(
         given.to_pylist(),
         key=lambda row: (
@@ -44,16 +44,15 @@ def test_rows_are_sorted_and_cut_where_the_partition_changes(seed):
             row["number"],
         ),
     )
-    assert ordered.to_pylist() == expected
     assert pa.concat_tables(parts).to_pylist() == expected
     assert [{partition[n] for n in part["number"].to_pylist()} for part in parts] == [{0}, {1}, {2}, {3}]
 
 
 def test_without_partitions_there_is_one_run():
-    _, parts = in_order(rows(10, 1), CDX_RECORDS)
-    assert [part.num_rows for part in parts] == [10]
+    given = rows(10, 1)
+    assert list(parts_in_order(given, CDX_RECORDS, [])) == [in_order(given, CDX_RECORDS)]
 
 
 def test_no_rows_are_no_run():
-    ordered, parts = in_order(rows(0, 1), CDX_RECORDS, [pa.chunked_array([[]], pa.int64())])
-    assert (ordered.num_rows, parts) == (0, [])
+    assert list(parts_in_order(rows(0, 1), CDX_RECORDS, [pa.chunked_array([[]], pa.int64())])) == []
+    assert in_order(rows(0, 1), CDX_RECORDS).num_rows == 0
