@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Self, TypeVar
 
 import pyarrow as pa
@@ -318,27 +318,37 @@ def _count_metrics(batch: CaptureBatch, stored: int) -> None:
 
 
 def _coalesced(batches: Iterator[_Batch], rows: int) -> Iterator[_Batch]:
-    """Join small batches until about `rows` lines: a thousand small files are not a thousand transactions."""
+    """Batches of up to `rows` rows: a thousand small files are not a thousand transactions, nor a big one one."""
     held: list[CaptureBatch] = []
     lines = 0
     bytes_read = 0
     for batch in batches:
-        if held and lines + batch.captures.read > rows:
-            yield _Batch(_joined(held), bytes_read)
-            held, lines = [], 0
-        held.append(batch.captures)
-        lines += batch.captures.read
         bytes_read = batch.bytes_read
+        for piece in _pieces(batch.captures, rows):
+            if held and lines + piece.read > rows:
+                yield _Batch(_joined(held), bytes_read)
+                held, lines = [], 0
+            held.append(piece)
+            lines += piece.read
     if held:
         yield _Batch(_joined(held), bytes_read)
+
+
+def _pieces(batch: CaptureBatch, rows: int) -> Iterator[CaptureBatch]:
+    """The batch in pieces of up to `rows` rows; what was rejected goes with the first."""
+    yield replace(batch, table=batch.table.slice(0, rows))
+    for start in range(rows, batch.table.num_rows, rows):
+        yield CaptureBatch(file=batch.file, table=batch.table.slice(start, rows))
 
 
 def _joined(batches: list[CaptureBatch]) -> CaptureBatch:
     if len(batches) == 1:
         return batches[0]
+    table = pa.concat_tables([batch.table for batch in batches])
     return CaptureBatch(
         file=batches[0].file,
-        table=pa.concat_tables([batch.table for batch in batches]),
+        # In order again: indexes are written in order, and two imports lock rows in the same one.
+        table=table.sort_by([(name, "ascending") for name in CDX_RECORDS.sort]),
         rejected=[rejection for batch in batches for rejection in batch.rejected],
         repaired=sum(batch.repaired for batch in batches),
     )

@@ -35,7 +35,7 @@ class Scrubber:
 
 
 def translate(error: Exception, scrub: Scrubber) -> LakeError:
-    """The error of ours that says what `error`, raised by DuckDB, means for the lake."""
+    """The error of ours that says what `error`, raised by DuckDB or a file, means for the lake."""
     text = scrub(str(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     if "No space left on device" in text or "Disk quota exceeded" in text:
@@ -54,13 +54,13 @@ def translate(error: Exception, scrub: Scrubber) -> LakeError:
 
 @contextmanager
 def translated(scrub: Scrubber) -> Iterator[None]:
-    """Raise what DuckDB raises within as an error of ours.
+    """Raise what DuckDB or a file raises within as an error of ours.
 
     Raises:
         LakeError: the class says what happened; see `translate`.
     """
     try:
         yield
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         # The cause is left out: its text may hold the database's password.
         raise translate(error, scrub) from None

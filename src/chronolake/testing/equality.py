@@ -32,7 +32,13 @@ def differences(database: Database, lake: Lake) -> list[str]:
 
 def _postgres_rows(database: Database, table: Table) -> list[tuple[Any, ...]]:
     statement = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored),
+        # A real is told with as few digits as tell it apart; the lake gives all of them.
+        sql.SQL(", ").join(
+            sql.SQL("{}::double precision" if column.postgres == "real" else "{}").format(
+                sql.Identifier(column.name)
+            )
+            for column in table.stored
+        ),
         sql.Identifier(table.postgres_table),
     )
     with database.connection() as conn:
