@@ -7,9 +7,13 @@ import pytest
 import typer
 
 from chronolake import settings as settings_module
+from chronolake.api import create_app
 from chronolake.capture.columns import TABLES
+from chronolake.capture.record import Reason
 from chronolake.cli.app import app
+from chronolake.query import QUESTIONS, Meta
 from chronolake.settings import NOT_SETTINGS, Settings
+from chronolake.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -86,3 +90,26 @@ def test_every_command_stands_in_the_document():
 def test_every_page_is_reached_from_the_readme():
     text = (ROOT / "README.md").read_text()
     assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in text] == []
+
+
+def test_every_question_metric_and_reason_stands_in_its_document():
+    questions, metrics = (DOCS / "questions.md").read_text(), (DOCS / "metrics.md").read_text()
+    for question in QUESTIONS.values():
+        section = questions.partition(f"## {question.name}\n")[2].partition("\n## ")[0]
+        assert question.sentence in section
+        for model in (question.params, question.row):
+            for name, field in model.model_fields.items():
+                assert f"| `{name}` | {field.description}" in section
+    for metric in METRICS:
+        row = f"| `{metric.name}` | {metric.kind} | {metric.unit} | {', '.join(metric.labels)} | {metric.meaning} |"
+        assert row in metrics
+    formats = (DOCS / "formats.md").read_text()
+    assert [reason for reason in Reason if f"| `{reason.value}` |" not in formats] == []
+
+
+def test_every_route_and_every_word_of_the_meta_stands_in_the_document():
+    text = (DOCS / "api.md").read_text()
+    paths = {*create_app(services=None).openapi()["paths"], "/docs"}
+    assert "/api/v1/analytics/domains/{domain}/timeline" in paths
+    assert [path for path in paths if f"| `GET {path}` |" not in text] == []
+    assert [name for name in Meta.model_fields if f"| `{name}` |" not in text] == []

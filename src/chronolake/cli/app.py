@@ -65,7 +65,9 @@ def main() -> None:
     with _explained(as_json=as_json):
         settings = settings_module.load()
         logs.configure(settings.log)
-        app(standalone_mode=False)
+        # Outside click's own mode an exit comes back as its code.
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 @contextmanager
