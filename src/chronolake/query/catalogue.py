@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from chronolake.query import row
-from chronolake.query.params import EARLIEST, LATEST, Domain, End, Interval, Limit, Params, Project, Start
+from chronolake.query.moment import EARLIEST, LATEST
+from chronolake.query.params import Domain, End, Interval, Limit, Params, Project, Start
 from chronolake.query.question import Question
 from chronolake.query.route import QueryType
 

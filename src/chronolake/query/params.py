@@ -1,10 +1,9 @@
 """Parameters of questions: what people write, and the values that engines are given."""
 
-import calendar
 import difflib
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -12,12 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from chronolake.capture import host
 from chronolake.errors import ParameterInvalid
+from chronolake.query import moment
 
-#: Bounds of an open time range, so that one statement serves with and without.
-EARLIEST = datetime(1, 1, 1)  # noqa: DTZ001  # timestamps of captures are UTC and bear no zone
-LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001  # as above
-_DIGITS = re.compile(r"\d{4,14}")
-_ISO_DAY = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+#: What is never part of a host name: a path, a query, an address list.
+_NO_HOST = re.compile(r"[\s/?#\\\"'<>,;]")
 
 
 class Interval(StrEnum):
@@ -31,40 +28,24 @@ class Interval(StrEnum):
 
 
 def _domain(value: object) -> object:
-    """The domain that captures of this host are grouped by."""
+    """The domain that captures of this host, or of this URL's host, are grouped by."""
     if not isinstance(value, str):
         return value
-    found = host.of_name(value.strip().rstrip("."))
-    if found.name is None:
+    text = value.strip()
+    # Without brackets, the last part of an IPv6 address would be taken for a port.
+    name = f"[{text}]" if ":" in text and host.is_ip(text) else text
+    found = host.of_url(text) if "://" in text else host.of_name(name)
+    if found.name is None or not found.name.isprintable() or _NO_HOST.search(found.name):
         raise ValueError("write a host name such as example.com, or an IP address")
     return found.domain
 
 
-def _moment(value: object, *, high: bool) -> object:
-    """A time as 4 to 14 digits, an ISO date or an ISO time; what is left out is padded low or high."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    text = value.isoformat() if isinstance(value, date) else str(value).strip()
-    digits = text.replace("-", "") if _ISO_DAY.fullmatch(text) else text
-    if _DIGITS.fullmatch(digits):
-        return _padded(digits, high=high)
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-def _padded(digits: str, *, high: bool) -> datetime:
-    if len(digits) % 2:
-        raise ValueError("write 4, 6, 8, 10, 12 or 14 digits: year, month, day, hour, minute, second")
-    year = int(digits[:4])
-    month = int(digits[4:6] or (12 if high else 1))
-    last_day = calendar.monthrange(year, month)[1] if 1 <= month <= 12 else 0
-    day = int(digits[6:8] or (last_day if high else 1))
-    hour = int(digits[8:10] or (23 if high else 0))
-    minute = int(digits[10:12] or (59 if high else 0))
-    second = int(digits[12:14] or (59 if high else 0))
-    # Captures may bear fractions of a second, and the end is inclusive.
-    micro = 999_999 if high else 0
-    return datetime(year, month, day, hour, minute, second, micro)  # noqa: DTZ001  # UTC, without a zone
+def _project(value: object) -> object:
+    text = str(value)
+    # Neither a NUL nor half a surrogate pair can stand in a name that PostgreSQL holds.
+    if not text or "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("write a project's name or id")
+    return text
 
 
 Domain = Annotated[
@@ -72,15 +53,15 @@ Domain = Annotated[
     BeforeValidator(_domain),
     Field(description="a domain such as example.com; a host in it or an IP address will do"),
 ]
-Project = Annotated[str, BeforeValidator(str), Field(description="a project, by name or id")]
+Project = Annotated[str, BeforeValidator(_project), Field(description="a project, by name or id")]
 Start = Annotated[
     datetime,
-    BeforeValidator(lambda value: _moment(value, high=False)),
+    BeforeValidator(moment.start_of),
     Field(description="from when, UTC, inclusive: 2014, 201406, 2014-06-01, 20140601120000 ..."),
 ]
 End = Annotated[
     datetime,
-    BeforeValidator(lambda value: _moment(value, high=True)),
+    BeforeValidator(moment.end_of),
     Field(description="until when, UTC, inclusive: 2014 is its last instant"),
 ]
 Limit = Annotated[int, Field(ge=1, le=10_000, description="rows at most, 1 to 10000")]
