@@ -207,14 +207,14 @@ def arc_records(source: Source, name: str) -> Iterator[Found]:
             continue
         place = reader.place
         reader.skip(len(line))
-        length = int(fields["length"])
+        # A length that is none says nothing about the capture; where the next record begins is then looked for.
+        length = _length(fields["length"]) or 0
         if fields["url"].startswith("filedesc:"):
-            reader.skip(max(length, 0))
+            if _length(fields["length"]) is None:
+                reader.header()
+            reader.skip(length)
             continue
         position += 1
-        if length < 0:
-            yield Found(position, Refused(Reason.RECORD, f"the record's length is {length}"), line)
-            continue
         status, http = _http(reader.peek(min(length, _HTTP_BYTES)))
         passed = reader.skip(length)
         if passed < length and not status:
@@ -240,7 +240,7 @@ def _arc_fields(line: bytes) -> dict[str, str] | None:
     """`URL IP date mime length`, or version 2 with status, checksum, location, offset and file before length."""
     words = line.decode("utf-8", "chronolake-percent").strip().split(" ")
     time = next((n for n in range(2, len(words)) if re.fullmatch(r"[0-9]{8,20}", words[n])), None)
-    if time is None or len(words) < time + 3 or not re.fullmatch(r"-?[0-9]+", words[-1]):
+    if time is None or len(words) < time + 3:
         return None
     url, ip = " ".join(words[: time - 1]), words[time - 1]
     later = words[time + 1 : -1]

@@ -28,6 +28,8 @@ _HEADERLESS: dict[int, Columns] = {
 }
 #: NetarchiveSuite's: no key and no status, and an MD5 at the end of the newer ones.
 _NETARCHIVE: Columns = ("url", "ip", "timestamp", "mime_type", "length", "filename", "offset", "digest")
+#: What only `parse` knows: other line ends, blank lines, and spaces around a line.
+_ODD = (b"\r", b"\n\n", b"\n ", b" \n", b"\0")
 _TIME = re.compile(r"[0-9]{8,20}")
 _STATUS = re.compile(r"[0-9]{1,3}|-")
 _IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -98,12 +100,16 @@ def fast(data: bytes, first: int, columns: Columns, rows: Rows) -> pa.Table | No
 
     Lines with another number of fields are handed to `rows` one by one.
     """
-    if b"\r" in data or b"\n\n" in data or b"\0" in data or data[:1] == b"\n" or not _utf8(data):
+    if data.startswith(b" CDX "):
+        header, _, rest = data.partition(b"\n")
+        if rest and legend_of(text_of(header)) == columns:
+            return fast(rest, first + 1, columns, rows)
+    if data[:1] in {b"\n", b" "} or data[-1:] == b" " or any(odd in data for odd in _ODD) or not _utf8(data):
         return None
-    odd: list[tuple[int, str]] = []
+    unlike: list[tuple[int, str]] = []
 
     def skip(row: csv.InvalidRow) -> str:
-        odd.append((row.number, row.text))
+        unlike.append((row.number, row.text))
         return "skip"
 
     names = [str(number) for number in range(len(columns))]
@@ -121,12 +127,12 @@ def fast(data: bytes, first: int, columns: Columns, rows: Rows) -> pa.Table | No
     except pa.ArrowInvalid:
         return None
     count = table.num_rows
-    skipped = {number for number, _ in odd}
-    if count + len(odd) != data.count(b"\n") + (not data.endswith(b"\n")):
+    skipped = {number for number, _ in unlike}
+    if count + len(unlike) != data.count(b"\n") + (not data.endswith(b"\n")):
         return None
-    for number, line in odd:
+    for number, line in unlike:
         rows.add(first + number - 1, line.encode(), parse(line, columns))
-    positions = [first + n for n in range(count + len(odd)) if n + 1 not in skipped]
+    positions = [first + n for n in range(count + len(unlike)) if n + 1 not in skipped]
     found = {name: table[str(number)] for number, name in enumerate(columns) if name is not None}
     return table_of({"position": pa.array(positions, pa.int64()), **found}, count)
 

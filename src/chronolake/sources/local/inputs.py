@@ -48,14 +48,15 @@ def expand(paths: Sequence[str]) -> list[InputFile]:
 
 
 def _names(path: str) -> list[str]:
-    if path == "-" or Path(path).is_file():
+    # What may not be looked at counts as a file here, and says so when it is opened.
+    if path == "-" or os.path.isfile(path):  # noqa: PTH113  # pathlib raises where this answers False
         return [path]
-    if Path(path).is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # as above
         inside = [
             str(Path(folder) / name) for folder, _, names in os.walk(path) for name in names if name[0] != "."
         ]
         return sorted(inside) or [path]
-    return sorted(name for name in glob.glob(path, recursive=True) if Path(name).is_file()) or [path]  # noqa: PTH207  # patterns may be absolute
+    return sorted(name for name in glob.glob(path, recursive=True) if os.path.isfile(name)) or [path]  # noqa: PTH113, PTH207  # as above; patterns may be absolute
 
 
 def _size(name: str) -> int | None:

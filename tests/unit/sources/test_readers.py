@@ -1,0 +1,395 @@
+"""Each format and each trap, by a small example of our own."""
+
+import bz2
+import gzip
+import io
+import json
+import os
+import zipfile
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chronolake.capture.record import RAW_SCHEMA
+from chronolake.errors import FormatUnknown, InputUnreadable
+from chronolake.sources.local import cdx, expand, read_captures
+from chronolake.sources.local.raw import Rows
+
+LEGEND = " CDX N b a m s k r M S V g\n"
+COLUMNS = cdx.legend_of(LEGEND)
+ELEVEN = "com,a)/ 20200102030405 http://a.com/ text/html 200 DIGEST - - 10 20 f.warc.gz\n"
+SEVEN = "com,a)/ 20200102030405 http://a.com/ text/html 200 DIGEST 10\n"
+
+
+def read(path, *, max_line_bytes=1 << 20, **more):
+    rows, rejected, formats = [], [], set()
+    for batch in read_captures([str(path)], max_line_bytes=max_line_bytes, batch_rows=1000, **more):
+        assert batch.table.schema == RAW_SCHEMA
+        rows += batch.table.to_pylist()
+        rejected += [(rejection.position, rejection.reason.value) for rejection in batch.rejected]
+        formats.add(batch.format)
+    return sorted(rows, key=lambda row: row["position"]), rejected, formats
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(content, name="file"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def some(row, *names):
+    return tuple(row[name] for name in names)
+
+
+CDX = {
+    "eleven": (LEGEND + ELEVEN, ("com,a)/", "http://a.com/", "200", "10", "20", "f.warc.gz")),
+    "eleven without legend": (ELEVEN, ("com,a)/", "http://a.com/", "200", "10", "20", "f.warc.gz")),
+    "ten": (
+        " CDX N b a m s k r M V g\n" + ELEVEN.replace(" 10 20", " 20"),
+        ("com,a)/", "http://a.com/", "200", None, "20", "f.warc.gz"),
+    ),
+    "nine": (
+        "com,a)/ 20200102030405 http://a.com/ text/html 200 DIGEST - 20 f.arc.gz\n",
+        ("com,a)/", "http://a.com/", "200", None, "20", "f.arc.gz"),
+    ),
+    "seven": (SEVEN, ("com,a)/", "http://a.com/", "200", "10", None, None)),
+    "sixteen": (
+        " CDX A b e a m s c k r V v D d g M n\n"
+        "a.com/ 20200102030405 1.2.3.4 a.com:80/ text/html 200 md5 DIGEST - 20 21 22 23 f.arc - 10\n",
+        ("a.com/", "a.com:80/", "200", "10", "20", "f.arc"),
+    ),
+    "netarchive": (
+        "http://a.com/ 1.2.3.4 20200102030405 text/html 10 f.arc 20 00112233445566778899aabbccddeeff\n",
+        (None, "http://a.com/", None, "10", "20", "f.arc"),
+    ),
+    "key and date": (" CDX N b\ncom,a)/ 20200102030405\n", ("com,a)/", None, None, None, None, None)),
+}
+
+
+@pytest.mark.parametrize("name", CDX)
+def test_cdx_by_its_legend_or_number_of_fields(name, written):
+    content, expected = CDX[name]
+    rows, rejected, _ = read(written(content))
+    assert rejected == []
+    assert [some(row, "url_key", "url", "status", "length", "offset", "filename") for row in rows] == [
+        expected
+    ]
+    assert rows[0]["timestamp"] == "20200102030405"
+
+
+JSON = {
+    "pywb": ('com,a)/ 20200102030405 {"url": "http://a.com/", "mime": "text/html", "status": "200"}\n', "cdxj"),
+    "key with braces": ('com,a)/?q={"x":1} 20200102030405 {"url": "http://a.com/", "mime": "text/html", "status": 200}\n', "cdxj"),
+    "common crawl": (
+        'com,a)/ 20200102030405 {"url": "http://a.com/", "mime": "text/html", "mime-detected": "x", "status": "200"}\n',
+        "commoncrawl-cdxj",
+    ),
+    "openwayback": (
+        '!OpenWayback-CDXJ 1.0\n(com,a,)/ 2020-01-02T03:04:05Z response {"uri":"http://a.com/","hsc":200,"mct":"text/html"}\n',
+        "cdxj",
+    ),
+    "api lines": (
+        '{"urlkey": "com,a)/", "timestamp": "20200102030405", "url": "http://a.com/", "mime": "text/html", "status": "200"}\n',
+        "commoncrawl-jsonl",
+    ),
+    "wayback array": (
+        '[["original","timestamp","mimetype","statuscode"],\n["http://a.com/","20200102030405","text/html","200"],\n[],\n["com%2Ca"]]\n',
+        "wayback-json",
+    ),
+    "wayback array on one line": (
+        '[["original","timestamp","mimetype","statuscode"],["http://a.com/","20200102030405","text/html","200"],[],["com%2Ca"]]',
+        "wayback-json",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_in_all_its_forms(name, written):
+    content, expected = JSON[name]
+    rows, rejected, formats = read(written(content))
+    assert (rejected, formats) == ([], {expected})
+    assert [some(row, "url", "status", "mime_type") for row in rows] == [
+        ("http://a.com/", "200", "text/html")
+    ]
+
+
+def test_ipwb_has_no_url_and_openwayback_a_record_type_and_reference(written):
+    rows, _, _ = read(
+        written('!meta {"x": 1}\ncom,a)/ 20200102030405 {"locator": "x", "status_code": "200"}\n')
+    )
+    assert some(rows[0], "url", "url_key", "status") == (None, "com,a)/", "200")
+    line = 'com,a)/ 2020-01-02T03:04:05Z revisit {"uri":"http://a.com/","ref":"warcfile:b.warc.gz#77"}\n'
+    rows, _, _ = read(written(line))
+    assert some(rows[0], "record_type", "filename", "offset") == ("revisit", "b.warc.gz", "77")
+
+
+def test_common_crawl_tells_charset_languages_and_crawl(written):
+    fields = {"url": "http://a.com/", "encoding": "UTF-8", "languages": "eng", "truncated": "length",
+              "filename": "crawl-data/CC-MAIN-2025-33/x.warc.gz", "timestamp": "20200102030405"}  # fmt: skip
+    rows, _, _ = read(written(json.dumps(fields) + "\n"))
+    assert some(rows[0], "charset", "languages", "truncated", "crawl") == (
+        "UTF-8",
+        "eng",
+        "length",
+        "CC-MAIN-2025-33",
+    )
+
+
+def test_a_timemap_of_mementos(written):
+    document = {
+        "original_uri": "http://a.com/",
+        "mementos": {"list": [{"datetime": "2020-01-02T03:04:05Z", "uri": "x"}]},
+    }
+    rows, _, _ = read(written(json.dumps(document)))
+    assert [some(row, "url", "timestamp") for row in rows] == [("http://a.com/", "2020-01-02T03:04:05Z")]
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [gzip.compress, bz2.compress, zstandard.ZstdCompressor().compress],
+    ids=["gzip", "bzip2", "zstd"],
+)
+def test_compression_is_told_by_content_and_may_have_members(compress, written):
+    rows, rejected, _ = read(written(compress((LEGEND + ELEVEN).encode()) + compress(ELEVEN.encode())))
+    assert (len(rows), rejected) == (2, [])
+
+
+def test_members_of_a_zipnum_index_are_not_glued_together(written):
+    members = [
+        gzip.compress(ELEVEN.rstrip("\n").encode() + b"\n" + ELEVEN.rstrip("\n").encode()) for _ in range(3)
+    ]
+    rows, rejected, _ = read(written(b"".join(members)))
+    assert (len(rows), rejected) == (6, [])
+
+
+def test_a_file_that_ends_too_early_gives_what_it_has(written):
+    whole = gzip.compress(
+        (LEGEND + "".join(ELEVEN.replace("com,a", f"com,{n:08d}") for n in range(5000))).encode()
+    )
+    rows, rejected, _ = read(written(whole[: len(whole) // 2]))
+    assert 0 < len(rows) < 5000
+    assert [reason for _, reason in rejected] == ["truncated"]
+
+
+def test_odd_lines_among_good_ones(written):
+    content = (
+        LEGEND
+        + ELEVEN
+        + SEVEN
+        + ELEVEN.replace("http://a.com/", "http://a.com/with a space")
+        + "one\n"
+        + LEGEND
+        + ELEVEN.replace("\n", "\r\n")
+        + "\n"
+        + ELEVEN.rstrip("\n")
+    )
+    rows, rejected, _ = read(written(content))
+    assert [row["position"] for row in rows] == [2, 3, 4, 7, 9]
+    assert rows[2]["url"] == "http://a.com/with a space"
+    assert rows[3]["filename"] == "f.warc.gz"
+    assert rejected == [(5, "fields")]
+
+
+def test_bytes_that_are_not_utf8_survive(written):
+    line = ELEVEN.encode().replace(b"http://a.com/", b"http://a.com/\xe9cole")
+    rows, _, _ = read(written(LEGEND.encode() + line))
+    assert rows[0]["url"] == "http://a.com/%E9cole"
+    assert rows[0]["raw_line"] == line.rstrip(b"\n")
+
+
+def test_a_resume_key_is_no_capture(written):
+    rows, rejected, _ = read(written(SEVEN + "\ncom%2Ca%29%2F+20191218145126\n"))
+    assert (len(rows), rejected) == (1, [])
+
+
+def test_a_line_beyond_the_limit_is_rejected_unheld(written):
+    content = LEGEND + ELEVEN + "x" * 100_000 + "\n" + ELEVEN
+    rows, rejected, _ = read(written(content), max_line_bytes=1000)
+    assert ([row["position"] for row in rows], rejected) == ([2, 4], [(3, "too_long")])
+
+
+def test_json_that_does_not_parse_is_rejected(written):
+    good = 'com,a)/ 20200102030405 {"url": "http://a.com/"}\n'
+    rows, rejected, _ = read(written(good + "com,a)/ 20200102030405 {broken\n" + "no json\n" + good))
+    assert (len(rows), rejected) == (2, [(2, "json"), (3, "fields")])
+
+
+def warc(*records, newline=b"\r\n"):
+    out = b""
+    for kind, uri, body, *more in records:
+        head = [b"WARC/1.0", b"WARC-Type: " + kind, b"WARC-Target-URI: " + uri, b"WARC-Date: 2020-01-02T03:04:05Z",
+                *more, b"Content-Length: %d" % len(body)]  # fmt: skip
+        out += newline.join([*head, b"", b""]) + body + newline * 2
+    return out
+
+
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nLocation: /x\r\n\r\nhello"
+RECORDS = [
+    (b"warcinfo", b"-", b"software: x\r\n"),
+    (b"response", b"<http://a.com/>", HTTP, b"WARC-Payload-Digest: sha1:ABC", b"WARC-IP-Address: 1.2.3.4"),
+    (b"request", b"http://a.com/", b"GET / HTTP/1.1\r\n\r\n"),
+    (b"revisit", b"http://a.com/b c", b"HTTP/1.1 304 Not Modified\r\n\r\n"),
+    (b"resource", b"http://a.com/r", b"plain"),
+]
+
+
+@pytest.mark.parametrize("newline", [b"\r\n", b"\n"], ids=["CRLF", "LF"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_warc_records_that_hold_captures(written, newline, packed):
+    data = warc(*RECORDS, newline=newline)
+    rows, rejected, _ = read(written(gzip.compress(data) if packed else data, "x.warc"))
+    assert rejected == []
+    assert [some(row, "record_type", "url", "status") for row in rows] == [
+        ("response", "http://a.com/", "200"),
+        ("revisit", "http://a.com/b c", "304"),
+        ("resource", "http://a.com/r", None),
+    ]
+    first = rows[0]
+    assert some(first, "mime_type", "charset", "digest", "ip", "redirect_url", "filename") == (
+        "text/html", "utf-8", "sha1:ABC", "1.2.3.4", "/x", "x.warc",
+    )  # fmt: skip
+
+
+def test_a_warc_with_a_wrong_length_goes_on_with_the_next_record(written):
+    data = warc(RECORDS[1]).replace(b"Content-Length: %d" % len(HTTP), b"Content-Length: 3") + warc(
+        RECORDS[4]
+    )
+    rows, _, _ = read(written(data))
+    assert [row["record_type"] for row in rows] == ["response", "resource"]
+
+
+def test_arc_of_both_versions(written):
+    header = b"1 0 Example\nURL IP-address Archive-date Content-type Archive-length\n\n"
+    data = b"filedesc://x.arc 0.0.0.0 20200102030405 text/plain %d\n" % len(header) + header
+    data += b"http://a.com/ 1.2.3.4 20200102030405 text/html %d\n" % len(HTTP) + HTTP + b"\n"
+    data += b"http://a.com/2 1.2.3.4 20200102030405 text/html 200 - - 0 x.arc %d\n" % len(HTTP) + HTTP + b"\n"
+    data += b"dns:a.com 1.2.3.4 20200102030405 text/dns -1\n\n"
+    rows, rejected, _ = read(written(data))
+    assert rejected == []
+    assert [some(row, "url", "status", "record_type") for row in rows] == [
+        ("http://a.com/", "200", "response"),
+        ("http://a.com/2", "200", "response"),
+        ("dns:a.com", None, "dns"),
+    ]
+
+
+def test_wacz_is_read_by_its_warc_files(tmp_path):
+    path = tmp_path / "x.wacz"
+    with zipfile.ZipFile(path, "w") as bundle:
+        bundle.writestr("datapackage.json", "{}")
+        bundle.writestr("archive/data.warc.gz", gzip.compress(warc(*RECORDS)))
+    assert len(read(path)[0]) == 3
+    with path.open("rb") as stdin:
+        batches = read_captures(["-"], max_line_bytes=1000, batch_rows=10, stdin=stdin)
+        assert sum(batch.read for batch in batches) == 3
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_common_crawls_columnar_index(tmp_path, old):
+    columns = {
+        "url": ["http://a.com/"],
+        "url_surtkey": ["com,a)/"],
+        "fetch_time": pa.array([datetime(2020, 1, 2, 3, 4, 5)], pa.timestamp("ms")),
+        "fetch_status": pa.array([200], pa.int16()),
+        "warc_filename": ["crawl-data/CC-MAIN-2017-04/x.warc.gz"],
+    }
+    if not old:
+        columns |= {"content_languages": ["eng"], "fetch_redirect": ["http://b.com/"]}
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table(columns), path)
+    rows, _, _ = read(path)
+    assert some(rows[0], "url", "timestamp", "status", "crawl", "languages") == (
+        "http://a.com/", "20200102030405", "200", "CC-MAIN-2017-04", None if old else "eng",
+    )  # fmt: skip
+
+
+REFUSED = {
+    "picture": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" * 100,
+    "table": b"name,count\na,1\nb,2\n",
+    "page": b"<!doctype html><title>Not found</title>",
+    "message": b'{"message": "No Captures found for: a.com"}',
+    "blocked": b"org.archive.util.io.RuntimeIOException: Blocked Site Error\n",
+    "zip": b"PK\x03\x04" + b"\0" * 100,
+    "parquet": b"PAR1" + b"\0" * 100,
+    "object": b'{"a": 1}',
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_index_is_refused_by_name(name, written):
+    with pytest.raises((FormatUnknown, InputUnreadable), match=name) as caught:
+        read(written(REFUSED[name], name))
+    assert caught.value.hint
+
+
+def test_missing_empty_and_forbidden_files_say_so(tmp_path, written):
+    with pytest.raises(InputUnreadable, match="does not exist"):
+        read(tmp_path / "nothing")
+    with pytest.raises(InputUnreadable, match="is empty"):
+        read(written(b""))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputUnreadable, match="no files in it"):
+        read(tmp_path / "folder")
+    path = written(ELEVEN, "secret")
+    path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(InputUnreadable):
+            read(path)
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_one_bad_file_hides_no_other(tmp_path, written):
+    written(ELEVEN, "a.cdx")
+    written(REFUSED["picture"], "b.jpg")
+    written(SEVEN, "c.txt")
+    errors = []
+    rows, _, _ = read(tmp_path, on_error=errors.append)
+    assert (len(rows), len(errors)) == (2, 1)
+
+
+def test_folders_globs_and_standard_input(tmp_path, written):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b.cdx").write_text(ELEVEN)
+    path = written(ELEVEN, "a.cdx")
+    assert len(expand([str(tmp_path)])) == 2
+    assert [file.path for file in expand([str(tmp_path / "*.cdx"), str(path)])] == [str(path)]
+    [batch] = list(
+        read_captures(["-"], max_line_bytes=1000, batch_rows=10, stdin=io.BytesIO(ELEVEN.encode()))
+    )
+    assert batch.read == 1
+
+
+LINE = st.one_of(
+    st.just(ELEVEN.rstrip("\n")),
+    st.just(SEVEN.rstrip("\n")),
+    st.just(LEGEND.rstrip("\n")),
+    st.lists(st.text("ab\"',\\-1é)", max_size=4), min_size=1, max_size=14).map(" ".join),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINE, min_size=1, max_size=12))
+def test_the_fast_way_gives_what_the_slow_way_gives(lines):
+    data = "".join(f"{line}\n" for line in lines).encode()
+    quick, plain = Rows("x"), Rows("x")
+    table = cdx.fast(data, 1, COLUMNS, quick)
+    cdx.slow(data, 1, COLUMNS, plain)
+    if table is None:
+        return
+    both = pa.concat_tables([table, quick.table()]).sort_by("position")
+    assert both.to_pylist() == plain.table().to_pylist()
+    assert quick.rejected == plain.rejected
