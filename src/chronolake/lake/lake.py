@@ -8,6 +8,7 @@ Threads: every method may be called from any thread. Writes queue on one lock. A
 time, so a query takes its own.
 """
 
+import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -27,6 +28,8 @@ from chronolake.lake import catalog, schema, writer
 from chronolake.lake.catalog import CATALOG_SCHEMA, Checkpoint, LakeInfo
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
+from chronolake.lake.files import FileWriter
+from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
 
@@ -34,8 +37,6 @@ from chronolake.settings import Settings
 SETUP_LOCK = 0x6C6B7462
 #: Files near this size skip well and open fast (docs/decisions/0003-lake-layout.md).
 TARGET_FILE_BYTES = 128_000_000
-#: Measured against DuckDB's default of 3 on sorted captures: a quarter faster to write, and no larger.
-ZSTD_LEVEL = 1
 #: Rows are compressed in this share of the engine's memory; what does not fit spills.
 WRITER_MEMORY_SHARE = 0.5
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
@@ -196,10 +197,12 @@ class Lake:
         with self._transaction() as cursor:
             done = catalog.applied(cursor, [batch.batch_id for batch in batches])
             todo = [batch for batch in batches if batch.batch_id not in done]
-            for name in sorted({batch.table.name for batch in todo}):
-                writer.insert_files(cursor, [batch for batch in todo if batch.table.name == name])
-            writer.record(cursor, todo)
-            faults.reach("lake.before_commit")
+            with self._files() as files:
+                for name in sorted({batch.table.name for batch in todo}):
+                    of_table = [batch for batch in todo if batch.table.name == name]
+                    writer.insert_files(cursor, of_table, files)
+                writer.record(cursor, todo)
+                faults.reach("lake.before_commit")
             cursor.execute("COMMIT")
             faults.reach("lake.after_commit")
             return catalog.current_snapshot(cursor)
@@ -217,9 +220,28 @@ class Lake:
         """
         checked = conform(table, rows)
         with self._transaction() as cursor:
-            writer.insert(cursor, table, checked)
+            with self._files() as files:
+                writer.insert(cursor, table, checked, files)
             cursor.execute("COMMIT")
             return catalog.current_snapshot(cursor)
+
+    @contextmanager
+    def _files(self) -> Iterator[FileWriter | None]:
+        """What writes the lake's files; null where the lake does not lie in a folder.
+
+        What is written within goes where the body fails. It stays where the commit fails after it, for a
+        commit whose answer was lost may have happened: files that no snapshot knows cost room, missing ones data.
+        """
+        if "://" in self._settings.lake_path:
+            yield None
+            return
+        threads = min(self._settings.duckdb.worker_threads, os.cpu_count() or 1)
+        files = FileWriter(Path(self._settings.lake_path) / "main", self._settings.parquet, threads)
+        try:
+            yield files
+        except BaseException:
+            files.discard()
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -39,6 +39,16 @@ def partition_keys(table: Table, layout: Layout) -> tuple[str, ...]:
             return ()
 
 
+def partition_names(layout: Layout) -> tuple[str, ...]:
+    """What DuckLake calls the folders of the partitions, one for each key."""
+    return {
+        Layout.BUCKET: ("bucket",),
+        Layout.YEAR_MONTH: ("year", "month"),
+        Layout.BUCKET_YEAR: ("bucket", "year"),
+        Layout.NONE: (),
+    }[layout]
+
+
 def layout_named(transforms: tuple[str, ...]) -> Layout | None:
     """The layout whose partitions have these transforms, as the catalog spells them, or None."""
     kinds = tuple(transform.partition("(")[0] for transform in transforms)

@@ -3,7 +3,8 @@
 Sorting here costs less than in the engine: only keys are sorted, and each column is gathered once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -19,25 +20,49 @@ def in_order(rows: pa.Table, table: Table) -> pa.Table:
     return _taken(rows, _order(rows, table, []))
 
 
-def parts_in_order(rows: pa.Table, table: Table, partitions: Sequence[pa.ChunkedArray]) -> Iterator[pa.Table]:
-    """Yield the rows of each partition, sorted by the table's order; no partitions are one.
+@dataclass(frozen=True)
+class Part:
+    """The rows of one partition, which has these values; gathered only when they are asked for."""
 
-    `partitions` holds integers, one for each row. A part is gathered when it is asked for, so that no second
-    copy of all rows is ever held.
+    values: tuple[int, ...]
+    _source: pa.Table
+    _order: npt.NDArray[np.int64]
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it has."""
+        return len(self._order)
+
+    def rows(self) -> pa.Table:
+        """The rows, sorted by the table's order; each call gathers them anew."""
+        return _taken(self._source, self._order)
+
+    def cut(self, max_rows: int) -> "list[Part]":
+        """The same as parts of at most `max_rows` rows, in order."""
+        starts = range(0, self.row_count, max_rows)
+        return [Part(self.values, self._source, self._order[start : start + max_rows]) for start in starts]
+
+
+def parts_in_order(rows: pa.Table, table: Table, partitions: Sequence[pa.ChunkedArray]) -> list[Part]:
+    """Cut `rows` by partition; no partitions are one part, no rows are none.
+
+    `partitions` holds integers, one for each row.
     """
     if rows.num_rows == 0:
-        return
+        return []
     groups = [_numbers(values) for values in partitions]
     order = _order(rows, table, groups)
+    placed = [group[order] for group in groups]
     changed = np.zeros(rows.num_rows - 1, dtype=bool)
-    for group in groups:
-        placed = group[order]
-        changed |= placed[1:] != placed[:-1]
+    for group in placed:
+        changed |= group[1:] != group[:-1]
     starts = [0, *(np.flatnonzero(changed) + 1).tolist(), rows.num_rows]
     # Gathering from one chunk is several times faster than from many.
     whole = rows.combine_chunks()
-    for start, end in pairwise(starts):
-        yield _taken(whole, order[start:end])
+    return [
+        Part(tuple(int(group[start]) for group in placed), whole, order[start:end])
+        for start, end in pairwise(starts)
+    ]
 
 
 def _order(rows: pa.Table, table: Table, groups: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

@@ -5,25 +5,19 @@ synced, renamed, and its folder synced. Its checksum, kept in the ledger, tells 
 what was promised. No DuckDB here, so staging costs no engine and can run in any thread.
 """
 
-import errno
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from chronolake.capture.columns import Table
 from chronolake.errors import SchemaMismatch, StorageFull
 from chronolake.lake.order import in_order
+from chronolake.lake.parquet import FULL, sync_folder, write_file
 from chronolake.settings import ParquetSettings
-
-#: What the system says when there is no room: none on the device, none in the quota.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True)
@@ -57,12 +51,9 @@ def stage(table: Table, rows: pa.Table, path: Path, parquet: ParquetSettings) ->
     temporary = path.with_name(path.name + ".tmp")
     with _storage(temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as sink:
-            _write(ordered, sink, parquet)
-            sink.flush()
-            os.fsync(sink.fileno())
+        write_file(temporary, ordered, parquet)
         temporary.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return StagedFile(path=path, rows=ordered.num_rows, bytes=path.stat().st_size, checksum=checksum_of(path))
 
 
@@ -111,19 +102,6 @@ def _digest() -> "hashlib.blake2b":
     return hashlib.blake2b(digest_size=32)
 
 
-def _write(rows: pa.Table, sink: BinaryIO, parquet: ParquetSettings) -> None:
-    with pq.ParquetWriter(
-        sink,
-        rows.schema,
-        compression=parquet.compression.lower(),
-        data_page_size=parquet.page_size,
-        use_dictionary=True,
-        # What DuckDB skips row groups by.
-        write_statistics=True,
-    ) as writer:
-        writer.write_table(rows, row_group_size=parquet.row_group_size)
-
-
 @contextmanager
 def _storage(temporary: Path) -> Iterator[None]:
     """Leave no temporary file behind, and call a full disk by its name."""
@@ -131,15 +109,6 @@ def _storage(temporary: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in FULL:
             raise StorageFull(f"no room to stage {temporary.with_suffix('')}") from error
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

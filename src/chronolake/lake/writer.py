@@ -1,12 +1,11 @@
 """How rows enter a lake table, within the transaction that the lake has open.
 
-Every file comes out sorted. DuckDB deals inserted rows out to partitions through small buffers, which lets
-some rows of a partition overtake others, and each of its threads writes a run of its own. So rows are sorted
-here and each partition is inserted by itself, by an engine of one thread that keeps the order it is given.
+Every file comes out sorted. Where our own files can be handed over (`files.py`), DuckLake adopts them; else
+each partition is inserted by itself, sorted, by an engine of one thread that keeps the order it is given.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,19 +15,27 @@ import pyarrow.parquet as pq
 from chronolake.capture.columns import Table
 from chronolake.errors import SchemaMismatch
 from chronolake.lake import catalog
-from chronolake.lake.engine import identifier
-from chronolake.lake.layout import partition_keys
+from chronolake.lake.engine import identifier, quoted
+from chronolake.lake.files import FileWriter
+from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import parts_in_order
 from chronolake.lake.schema import APPLIED_TABLE
 from chronolake.lake.staging import StagedBatch
 from chronolake.settings import Layout
 
+#: Layouts whose files DuckLake can adopt. Not (year, month): of two transforms of one column it notes both as
+#: the last one, and then prunes by the wrong value.
+_ADOPTABLE = (Layout.BUCKET, Layout.BUCKET_YEAR, Layout.NONE)
 
-def insert_files(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
+
+def insert_files(
+    cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch], files: FileWriter | None
+) -> None:
     """Add the rows of staged files of one table.
 
     Raises:
         SchemaMismatch: a file has not the declared columns, or not the rows its batch promises.
+        StorageFull: no room for the lake's files.
     """
     table = batches[0].table
     by_columns: dict[tuple[str, ...], list[StagedBatch]] = {}
@@ -36,52 +43,75 @@ def insert_files(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatc
         by_columns.setdefault(_columns_of(batch), []).append(batch)
     for names, group in by_columns.items():
         source = pq.ParquetDataset([batch.file.path for batch in group], partitioning=None)
-        count = insert(cursor, table, source.read(columns=list(names)))
+        rows = source.read(columns=list(names))
         promised = sum(batch.file.rows for batch in group)
-        if count != promised:
+        if rows.num_rows != promised:
             raise SchemaMismatch(
-                f"staged files hold {count} rows, their batches promise {promised}",
+                f"staged files hold {rows.num_rows} rows, their batches promise {promised}",
                 hint="Run the same command again: the batches are staged anew from PostgreSQL.",
                 files=[str(batch.file.path) for batch in group],
             )
+        insert(cursor, table, rows, files)
 
 
-def insert(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> int:
-    """Add `rows` and return how many. What they lack is derived where the registry says how, else null."""
-    statement = f"INSERT INTO lake.{table.name} {_selected(table, rows.column_names)} FROM part"
-    count = 0
-    for part in _ahead(parts_in_order(rows, table, _partitions(cursor, table, rows))):
-        cursor.register("part", part)
+def insert(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, files: FileWriter | None) -> None:
+    """Add `rows`. What they lack is derived where the registry says how, else null.
+
+    `files` null: DuckDB writes the files, as where the lake does not lie in a folder of this machine.
+
+    Raises:
+        StorageFull: no room for the lake's files.
+    """
+    layout = catalog.layouts(cursor).get(table.name, Layout.NONE)
+    names = partition_names(layout) if layout is not None else ()
+    whole, keys = _completed(cursor, table, rows, partition_keys(table, layout) if layout is not None else ())
+    parts = parts_in_order(whole, table, keys)
+    if files is not None and layout in _ADOPTABLE:
+        _adopt(cursor, table, files.write(table.name, parts, names), hive=bool(names))
+        return
+    columns = ", ".join(identifier(column.name) for column in table.columns)
+    for part in parts:
+        cursor.register("part", part.rows())
         try:
-            inserted = cursor.execute(statement).fetchone()
+            cursor.execute(f"INSERT INTO lake.{table.name} ({columns}) SELECT {columns} FROM part")
         finally:
             cursor.unregister("part")
-        count += int(inserted[0]) if inserted else 0
-    return count
 
 
-def _ahead(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same, each part being gathered in a thread beside while the one before it is written."""
-    with ThreadPoolExecutor(1, "gather") as pool:
-        coming = pool.submit(next, parts, None)
-        while (part := coming.result()) is not None:
-            coming = pool.submit(next, parts, None)
-            yield part
+def _adopt(cursor: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path], *, hive: bool) -> None:
+    """Make files in the lake's folder files of the lake; DuckLake owns them from the commit on."""
+    for path in paths:
+        cursor.execute(
+            f"CALL ducklake_add_data_files('lake', {quoted(table.name)}, {quoted(str(path))},"
+            # A newer version's columns are null here. What looks like a partition further up the path is none.
+            f" allow_missing => true, ignore_extra_columns => true, hive_partitioning => {hive})"
+        )
 
 
-def _partitions(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> list[pa.ChunkedArray]:
-    """The partition values of each row, as the lake's layout makes them; none where it has no partitions."""
-    layout = catalog.layouts(cursor).get(table.name, Layout.NONE)
-    keys = partition_keys(table, layout) if layout is not None else ()
-    if not keys:
-        return []
-    cursor.register("keyed", rows.select([table.bucket_by, table.time]))
-    try:
-        listed = ", ".join(f"{key} AS key_{number}" for number, key in enumerate(keys))
-        found = cursor.execute(f"SELECT {listed} FROM keyed").to_arrow_table()
-    finally:
-        cursor.unregister("keyed")
-    return list(found.columns)
+def _completed(
+    cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, keys: Sequence[str]
+) -> tuple[pa.Table, list[pa.ChunkedArray]]:
+    """`rows` with every declared column, and the value of each of the partition `keys` for each row."""
+    derived = [column for column in table.columns if column.derived and column.name not in rows.column_names]
+    expressions = [*keys, *(str(column.derived) for column in derived)]
+    made: list[pa.ChunkedArray] = []
+    if expressions:
+        cursor.register("given", rows)
+        try:
+            listed = ", ".join(f"{expression} AS c{n}" for n, expression in enumerate(expressions))
+            made = list(cursor.execute(f"SELECT {listed} FROM given").to_arrow_table().columns)
+        finally:
+            cursor.unregister("given")
+    values = dict(zip([column.name for column in derived], made[len(keys) :], strict=True))
+    columns = [
+        rows[column.name]
+        if column.name in rows.column_names
+        else values[column.name].cast(column.arrow)
+        if column.name in values
+        else pa.nulls(rows.num_rows, column.arrow)
+        for column in table.columns
+    ]
+    return pa.table(columns, names=[column.name for column in table.columns]), made[: len(keys)]
 
 
 def record(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
@@ -93,16 +123,6 @@ def record(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) ->
         values += [batch.batch_id, batch.table.name, batch.message_lsn, batch.file.rows]
     rows = ", ".join(["(?, ?, ?, ?, now())"] * len(batches))
     cursor.execute(f"INSERT INTO lake.{APPLIED_TABLE} VALUES {rows}", values)
-
-
-def _selected(table: Table, names: Collection[str]) -> str:
-    """The column list of an INSERT and the SELECT that fills it."""
-    values = [
-        identifier(column.name) if column.name in names else column.derived or f"NULL::{column.lake}"
-        for column in table.columns
-    ]
-    columns = ", ".join(identifier(column.name) for column in table.columns)
-    return f"({columns}) SELECT {', '.join(values)}"
 
 
 def _columns_of(batch: StagedBatch) -> tuple[str, ...]:

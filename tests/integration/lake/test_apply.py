@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS
-from chronolake.errors import SchemaMismatch
+from chronolake.errors import LakeUnavailable, SchemaMismatch
 from chronolake.lake import StagedBatch, StagedFile, stage
 
 COUNT = "SELECT count(*), count(DISTINCT id) FROM cdx_records"
@@ -100,18 +100,19 @@ def test_pages_and_captures_enter_together(lake, staged, make_settings, tmp_path
 def test_broken_before_the_commit_nothing_is_in(lake, staged, ask, monkeypatch):
     before = lake.snapshot()
     monkeypatch.setenv("CHRONOLAKE_FAULT", "lake.before_commit:error")
-    with pytest.raises(OSError, match="fault armed"):
+    with pytest.raises(LakeUnavailable, match="fault armed"):
         lake.apply([staged(1)])
     monkeypatch.delenv("CHRONOLAKE_FAULT")
     assert lake.applied([1]) == set()
     assert lake.snapshot() == before
+    assert list(Path(lake.info().path).rglob("*.parquet")) == []
     lake.apply([staged(1)])
     assert ask(lake, COUNT) == [(100, 100)]
 
 
 def test_broken_after_the_commit_all_is_in(lake, staged, ask, monkeypatch):
     monkeypatch.setenv("CHRONOLAKE_FAULT", "lake.after_commit:error")
-    with pytest.raises(OSError, match="fault armed"):
+    with pytest.raises(LakeUnavailable, match="fault armed"):
         lake.apply([staged(1)])
     monkeypatch.delenv("CHRONOLAKE_FAULT")
     assert lake.applied([1]) == {1}

@@ -1,5 +1,8 @@
 """What breaks is named, hides its secrets, and leaves the lake usable."""
 
+import uuid
+from pathlib import Path
+
 import psycopg
 import pytest
 
@@ -95,12 +98,27 @@ def test_a_process_that_makes_the_lake_for_too_long_is_not_waited_for(open_lake,
     assert open_lake().snapshot() > 0
 
 
-def test_a_full_disk_is_named_and_the_lake_lives_on(lake, staged, ask):
+def test_a_full_disk_is_named_and_nothing_is_applied(open_lake, staged, ask, monkeypatch):
+    lake = open_lake(CHRONOLAKE_LAKE_LAYOUT="none")
     lake.apply([staged(1)])
-    # Every write to this device fails as on a full disk; DuckDB says it as it would of a lake file.
+    folder = Path(lake.info().path) / "main" / "cdx_records"
+    before = sorted(folder.iterdir())
+    # Every write to this device fails as on a full disk, and the next file is to be that device.
+    name = uuid.uuid4()
+    (folder / f"chronolake-{name}.parquet").symlink_to("/dev/full")
+    monkeypatch.setattr("chronolake.lake.files.uuid.uuid4", lambda: name)
+    with pytest.raises(StorageFull):
+        lake.apply([staged(2)])
+    monkeypatch.undo()
+    assert sorted(folder.iterdir()) == before
+    assert lake.applied([2]) == set()
+    lake.apply([staged(2)])
+    assert ask(lake, COUNT) == [(200,)]
+
+
+def test_a_full_disk_under_duckdb_is_named_too(lake):
     with pytest.raises(StorageFull), lake.errors_translated(), lake.cursor() as cursor:
         cursor.execute("COPY (SELECT * FROM range(1000000)) TO '/dev/full' (FORMAT csv, USE_TMP_FILE false)")
-    assert ask(lake, COUNT) == [(100,)]
 
 
 def test_memory_that_runs_out_names_its_setting(open_lake):

@@ -71,6 +71,69 @@ def test_none_is_one_file(open_lake, staged, lake_files):
     assert len(lake_files(lake)) == 1
 
 
+@pytest.mark.parametrize("layout", ["bucket", "bucket_year"])
+def test_partitions_are_noted_as_ducklake_itself_would(open_lake, staged, ask, layout):
+    """Pruning believes the catalog, so what is noted of an adopted file must be true of its rows."""
+    lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=layout)
+    lake.apply([staged(1, ROWS)])
+    meta = "__ducklake_metadata_lake.chronolake_lake"
+    noted = ask(
+        lake,
+        "SELECT f.path, list(v.partition_value ORDER BY v.partition_key_index)"
+        f" FROM {meta}.ducklake_data_file f JOIN {meta}.ducklake_file_partition_value v USING (data_file_id)"
+        " GROUP BY f.path",
+    )
+    assert len(noted) > 5
+    for path, values in noted:
+        true = ask(
+            lake,
+            "SELECT DISTINCT ((murmur3_32(domain) & 2147483647) % 16)::VARCHAR, year(timestamp)::VARCHAR"
+            f" FROM read_parquet('{lake.info().path}/main/cdx_records/{path}', hive_partitioning = false)",
+        )
+        assert {row[: len(values)] for row in true} == {tuple(values)}
+
+
+def test_a_year_of_a_domain_opens_one_file_only(open_lake, staged):
+    lake = open_lake(CHRONOLAKE_LAKE_LAYOUT="bucket_year")
+    lake.apply([staged(1, ROWS)])
+    with lake.cursor() as cursor:
+        plan = cursor.execute(
+            "EXPLAIN ANALYZE SELECT sum(content_length) FROM cdx_records WHERE domain = 'host-007.example'"
+            " AND timestamp >= TIMESTAMP '2018-01-01' AND timestamp < TIMESTAMP '2019-01-01'"
+        ).fetchall()[0][1]
+    assert "Total Files Read: 1" in plan
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_a_lake_below_a_folder_that_looks_like_a_partition(open_lake, staged, ask, tmp_path, layout):
+    folder = tmp_path / "year=1999" / "colour=blue" / "lake"
+    lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=layout, CHRONOLAKE_LAKE_PATH=str(folder))
+    lake.apply([staged(1, 1000)])
+    assert ask(
+        lake, "SELECT count(*), min(year(timestamp)) FROM cdx_records WHERE timestamp > '2000-01-01'"
+    ) == [(1000, 2015)]
+
+
+@pytest.mark.parametrize("layout", Layout)
+def test_rows_can_be_deleted_and_files_merged(open_lake, staged, ask, lake_files, layout):
+    lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=layout)
+    lake.apply([staged(1, 1000)])
+    lake.apply([staged(2, 1000)])
+    sums = "SELECT count(*), sum(content_length), count(DISTINCT domain) FROM cdx_records"
+    with lake.cursor() as cursor:
+        cursor.execute("DELETE FROM cdx_records WHERE status_code = 404")
+        left = cursor.execute(sums).fetchall()
+        before = lake.info().tables[0]
+        cursor.execute("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        cursor.execute("CALL ducklake_merge_adjacent_files('lake')")
+    after = lake.info().tables[0]
+    assert ask(lake, sums) == left
+    assert before.rows == after.rows == left[0][0]
+    assert after.files < before.files
+    lake.apply([staged(3, 1000)])
+    assert lake.info().tables[0].rows == left[0][0] + 1000
+
+
 def test_a_domain_question_opens_one_file_only(open_lake, staged):
     lake = open_lake(CHRONOLAKE_LAKE_LAYOUT="bucket")
     lake.apply([staged(1, ROWS)])
@@ -98,6 +161,23 @@ def test_parquet_compression_and_row_group_size(open_lake, staged, lake_files, c
     ranges = [(group.statistics.min, group.statistics.max) for group in groups]
     assert ranges == sorted(ranges)
     assert len([low for low, high in ranges if low <= "host-007.example" <= high]) <= 2
+
+
+def test_parquet_page_size(open_lake, staged, lake_files):
+    """Smaller pages are more pages, and each has a header of its own."""
+
+    def page_bytes(size):
+        lake = open_lake(CHRONOLAKE_LAKE_LAYOUT="none", PARQUET_PAGE_SIZE=size)
+        before = set(lake_files(lake))
+        lake.apply([staged(len(before) + 1, ROWS)])
+        (path,) = set(lake_files(lake)) - before
+        metadata = pq.ParquetFile(path).metadata
+        column = metadata.schema.to_arrow_schema().names.index("warc_record_offset")
+        return metadata.row_group(0).column(column).total_uncompressed_size
+
+    # 200 distinct numbers take a byte each within their dictionary, so these rows are five small pages.
+    one_page, header_bytes = page_bytes(1_048_576), 15
+    assert page_bytes(4096) > one_page + 4 * header_bytes
 
 
 def test_settings_of_the_last_opener_hold(open_lake, staged, lake_files):

@@ -1,0 +1,54 @@
+"""How a Parquet file of ours is written and made to last: the same for staged files and lake files."""
+
+import errno
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chronolake.settings import ParquetSettings
+
+#: What the system says when there is no room: none on the device, none in the quota.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Of zstd; measured against DuckDB's default of 3 on sorted captures: a quarter faster, and no larger.
+ZSTD_LEVEL = 1
+
+
+def write_file(path: Path, rows: pa.Table, parquet: ParquetSettings) -> None:
+    """Write `rows` as they come, in the compression, row groups and pages of the settings, through to the disk.
+
+    The folder is not synced: `sync_folder` does that, once for many files.
+
+    Raises:
+        OSError: its number is one of FULL where there is no room.
+    """
+    with path.open("wb") as sink:
+        _write(rows, sink, parquet)
+        sink.flush()
+        os.fsync(sink.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(rows: pa.Table, sink: BinaryIO, parquet: ParquetSettings) -> None:
+    zstd = parquet.compression == "ZSTD"
+    with pq.ParquetWriter(
+        sink,
+        rows.schema,
+        compression=parquet.compression.lower(),
+        compression_level=ZSTD_LEVEL if zstd else None,
+        data_page_size=parquet.page_size,
+        use_dictionary=True,
+        # What DuckDB skips row groups by.
+        write_statistics=True,
+    ) as writer:
+        writer.write_table(rows, row_group_size=parquet.row_group_size)
