@@ -1,40 +1,30 @@
 """SQL that others wrote: one SELECT over the lake's tables, checked, scoped, and run in the sandbox.
 
-Three walls, each enough by itself for most attacks: the text is parsed and only known tables and harmless
-functions pass; the statement that runs is the one written anew from the parsed tree; and the sandbox opens no
-file, loads nothing and configures nothing.
+Three walls, each enough by itself for most attacks: `guard` lets only known tables and harmless functions pass, by
+two parsers; the statement that runs is the one written anew from the parsed tree; and the sandbox opens no file
+outside the lake, loads nothing and configures nothing.
 """
 
-from collections.abc import Iterator
+import json
 from dataclasses import dataclass
-from functools import cache
 
 import duckdb
-import sqlglot
 from sqlglot import exp
 
-from chronolake.errors import LakeError, SqlRefused
+from chronolake.errors import SqlRefused
 from chronolake.lake import Lake, interrupting
 from chronolake.oltp import Database
-from chronolake.query import freshness
+from chronolake.query import freshness, guard
 from chronolake.query.engines import Rows, rows_of
 from chronolake.query.freshness import Freshness
 from chronolake.query.route import Engine
 from chronolake.query.scope import Scope
-from chronolake.query.text import SCOPE_PARAMETER, known_table, rendered, scope_laid_over, tables_read
+from chronolake.query.text import SCOPE_PARAMETER, rendered, scope_laid_over
 
-#: Functions that tell of the machine, the engine or its settings, though they change nothing.
-_INDISCREET = frozenset(
-    {
-        "current_setting", "getenv", "getvariable", "current_database", "current_schema", "current_schemas",
-        "current_user", "session_user", "user", "version", "current_query", "current_connection_id",
-        "current_query_id", "current_transaction_id", "txid_current", "in_search_path", "which_secret",
-        "nextval", "currval", "setseed", "write_log", "error", "pragma_version", "add_parquet_key",
-    }
-)  # fmt: skip
-#: What may stand in FROM beside tables: rows made of an array or of a range.
-_ROW_MAKERS = (exp.Unnest, exp.Values, exp.Lateral)
-_MOST_CHARACTERS = 100_000
+#: The engine's own functions that change nothing, by the engine's version: asking takes a few milliseconds.
+_functions_known: dict[str, frozenset[str]] = {}
+#: What DuckDB says of a text that it understands but will not run: the text is at fault, not the lake.
+_AT_FAULT = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError)
 
 
 @dataclass(frozen=True)
@@ -54,79 +44,31 @@ def run(lake: Lake, database: Database, text: str, scope: Scope, *, limit: int, 
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    with lake.sandbox() as cursor:
-        tree = checked(text, _functions(cursor))
-        values = {}
-        if scope.project_ids is not None:
-            tree = scope_laid_over(tree)
-            values = {SCOPE_PARAMETER: sorted(scope.project_ids)}
-        statement = rendered(_limited(tree, limit + 1), Engine.DUCKDB)
-        with database.connection() as conn:
-            fresh = freshness.of_lake(conn)
+    statement = prepared(text, scope, limit=limit)
+    values = {} if scope.project_ids is None else {SCOPE_PARAMETER: sorted(scope.project_ids)}
+    with lake.sandbox() as cursor, lake.errors_translated(), interrupting(cursor, timeout_s):
         try:
-            with lake.errors_translated(), interrupting(cursor, timeout_s):
-                try:
-                    fetched = cursor.execute(statement, values).fetchmany(limit + 1)
-                except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
-                    raise SqlRefused(f"DuckDB: {_first_line(error)}") from None
-                rows = rows_of(cursor, fetched)
-        except duckdb.Error as error:
-            raise LakeError(_first_line(error)) from None
+            guard.checked_again(_serialized(cursor, statement), _functions(cursor))
+            with database.connection() as conn:
+                fresh = freshness.of_lake(conn)
+            rows = rows_of(cursor, cursor.execute(statement, values).fetchmany(limit + 1))
+        except _AT_FAULT as error:
+            raise SqlRefused(f"DuckDB: {guard.first_line(error)}") from None
     return Found(rows=rows[:limit], fresh=fresh, truncated=len(rows) > limit)
 
 
-def checked(text: str, functions: frozenset[str]) -> exp.Expr:
-    """The statement's tree, if it is one SELECT over the lake's tables with `functions` only.
+def prepared(text: str, scope: Scope, *, limit: int) -> str:
+    """The statement that runs: checked, scoped, with at most one row more than `limit`.
 
     Raises:
-        SqlRefused: it is not; the message says what is in the way.
+        SqlRefused: it is not one SELECT over known tables.
     """
-    if len(text) > _MOST_CHARACTERS:
-        raise SqlRefused(f"the SQL is longer than {_MOST_CHARACTERS} characters")
+    tree = guard.checked(text)
     try:
-        statements = [tree for tree in sqlglot.parse(text, read="duckdb") if tree is not None]
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise SqlRefused(f"the SQL cannot be read: {_first_line(error)}") from None
-    if len(statements) != 1:
-        raise SqlRefused(f"the SQL has {len(statements)} statements, and must have one")
-    tree = statements[0]
-    if not isinstance(tree, exp.Select | exp.SetOperation):
-        raise SqlRefused(f"{tree.key.upper()} is no SELECT")
-    for refusal in _refusals(tree, functions):
-        raise SqlRefused(refusal)
-    return tree
-
-
-def _refusals(tree: exp.Expr, functions: frozenset[str]) -> Iterator[str]:
-    writing = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Parameter, exp.Placeholder, exp.Pragma, exp.Set)
-    for node in tree.walk():
-        if isinstance(node, writing) and not isinstance(node, exp.Query):
-            yield f"{node.key.upper()} cannot stand in a SELECT of a reader"
-        elif isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
-            if not isinstance(node.this, _ROW_MAKERS) and node.this.key != "generateseries":
-                yield f"{_function_name(node.this)} cannot be read from"
-        elif isinstance(node, exp.Func) and not _harmless(node, functions):
-            yield f"the function {_function_name(node)} is not among those that can be used"
-    known = tables_read(tree)
-    for table in known:
-        if isinstance(table.this, exp.Identifier) and not known_table(table):
-            yield f"there is no table {table.sql(dialect='duckdb')[:200]}"
-    resolved = {id(table) for table in known}
-    names = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
-    for table in tree.find_all(exp.Table):
-        if id(table) not in resolved and table.name not in names and isinstance(table.this, exp.Identifier):
-            yield f"{table.sql(dialect='duckdb')[:200]} stands where no table can be read"
-
-
-def _harmless(node: exp.Func, functions: frozenset[str]) -> bool:
-    name = _function_name(node)
-    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc | exp.CombinedAggFunc):
-        return name in functions
-    return name not in _INDISCREET
-
-
-def _function_name(node: exp.Expr) -> str:
-    return (node.name if isinstance(node, exp.Anonymous) else node.key).lower()
+        scoped: exp.Expr = tree if scope.project_ids is None else scope_laid_over(tree)
+        return rendered(_limited(scoped, limit + 1), Engine.DUCKDB)
+    except RecursionError:
+        raise SqlRefused("the SQL is nested too deep") from None
 
 
 def _limited(tree: exp.Expr, limit: int) -> exp.Expr:
@@ -134,30 +76,34 @@ def _limited(tree: exp.Expr, limit: int) -> exp.Expr:
     own = tree.args.get("limit")
     if own is None:
         tree.set("limit", exp.Limit(expression=exp.Literal.number(limit)))
-    elif isinstance(own, exp.Limit) and isinstance(own.expression, exp.Literal) and own.expression.is_int:
+    elif isinstance(own, exp.Limit) and _plain(own):
         own.set("expression", exp.Literal.number(min(limit, int(own.expression.name))))
     else:
         raise SqlRefused("LIMIT must be a whole number", hint="Or leave it out and use --limit.")
     return tree
 
 
-@cache
-def _function_names() -> dict[str, frozenset[str]]:
-    return {}
+def _plain(limit: exp.Limit) -> bool:
+    number = limit.expression
+    return isinstance(number, exp.Literal) and number.is_int and not limit.args.get("limit_options")
+
+
+def _serialized(cursor: duckdb.DuckDBPyConnection, statement: str) -> dict[str, object]:
+    """The statement as DuckDB's own parser reads it."""
+    row = cursor.execute("SELECT json_serialize_sql($statement)", {"statement": statement}).fetchone()
+    try:
+        found: dict[str, object] = json.loads(row[0] if row else "{}")
+    except RecursionError:
+        raise SqlRefused("the SQL is nested too deep") from None
+    return found
 
 
 def _functions(cursor: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """Names of the engine's own functions that neither change anything nor tell of the machine."""
-    known = _function_names()
-    if duckdb.__version__ not in known:
+    """Names of the engine's own functions that only compute."""
+    if duckdb.__version__ not in _functions_known:
         found = cursor.execute(
             "SELECT DISTINCT lower(function_name) FROM duckdb_functions()"
-            " WHERE function_type IN ('scalar', 'aggregate', 'macro') AND has_side_effects IS NOT TRUE"
-            " AND database_name = 'system'"
+            " WHERE function_type IN ('scalar', 'aggregate', 'macro') AND database_name = 'system'"
         ).fetchall()
-        known[duckdb.__version__] = frozenset(name for (name,) in found) - _INDISCREET
-    return known[duckdb.__version__]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+        _functions_known[duckdb.__version__] = guard.harmless([name for (name,) in found])
+    return _functions_known[duckdb.__version__]

@@ -33,8 +33,14 @@ def run_duckdb(
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, fetched: list[tuple[Any, ...]]) -> Rows:
-    """Rows as mappings by the names of the cursor's columns."""
-    names = [column[0] for column in cursor.description or ()]
+    """Rows as mappings by the names of the cursor's columns; of two of one name, the later is `name_2`."""
+    names: list[str] = []
+    for column in cursor.description or ():
+        name, number = str(column[0]), 1
+        while name in names:
+            number += 1
+            name = f"{column[0]}_{number}"
+        names.append(name)
     return [dict(zip(names, row, strict=True)) for row in fetched]
 
 

@@ -54,9 +54,12 @@ class PerformanceRow(Row):
 
 
 class QualityRow(Row):
-    """One tenth of the quality scale; without score where `band` is null."""
+    """One tenth of the quality scale."""
 
-    band: Annotated[int | None, Field(description="0 for scores below 0.1, up to 9 for 0.9 to 1")]
+    band: Annotated[
+        int | None,
+        Field(description="0 for scores below 0.1, up to 9 for 0.9 to 1; null without a score from 0 to 1"),
+    ]
     pages: Annotated[int, Field(description="pages")]
     words: Annotated[int | None, Field(description="sum of word_count, words")]
     median_words: Annotated[int | None, Field(description="word_count that half of the pages do not exceed")]
@@ -88,7 +91,8 @@ class SummaryRow(Row):
 
     section: Annotated[str, Field(description="total, status, mime_type or month")]
     label: Annotated[
-        str | None, Field(description="which of the section; null for the total and where unknown")
+        str | None,
+        Field(description="2xx, a media type, or a month as 2014-06; null for the total and where unknown"),
     ]
     captures: Captures
     urls: Annotated[int, Field(description="different URLs, by URL key")]

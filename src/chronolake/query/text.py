@@ -1,13 +1,15 @@
 """Statements for each engine, written by sqlglot out of one text, with the scope laid over every table.
 
 No value of a user ever enters a text: parameters stay placeholders that the drivers bind, the scope's too.
+Which name is a table and which a CTE is decided here as the engines decide it, for a table taken for a CTE would
+be a table without a scope.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.optimizer.scope import traverse_scope
 
 from chronolake.capture.columns import TABLES
 from chronolake.query.question import Question
@@ -16,6 +18,8 @@ from chronolake.query.route import Engine
 #: Name of the parameter that holds the project ids of the scope.
 SCOPE_PARAMETER = "scope_project_ids"
 _DIALECTS = {Engine.DUCKDB: "duckdb", Engine.POSTGRES: "postgres"}
+#: Parts of a table reference that belong to what is read from it, and so stand outside the scope's subquery.
+_OUTER_PARTS = ("pivots", "sample", "joins")
 
 
 @lru_cache(maxsize=256)
@@ -38,26 +42,15 @@ def rendered(tree: exp.Expr, engine: Engine) -> str:
 def scope_laid_over(tree: exp.Expr) -> exp.Expr:
     """The statement, with each table that it reads cut down to the projects of the scope parameter."""
     tree = tree.copy()
-    condition = sqlglot.parse_one(
-        f"SELECT 1 WHERE project_id = ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))", read="duckdb"
-    )
-    for table in tables_read(tree):
-        name = table.alias_or_name
-        inner = exp.select("*").from_(exp.to_table(table.name, quoted=True))
-        inner.set("where", condition.args["where"].copy())
-        table.replace(inner.subquery(exp.to_identifier(name, quoted=True), copy=False))
+    # From the last to the first: a join in parentheses hangs on the table before it, and moves with it.
+    for table in reversed(list(tables_read(tree))):
+        table.replace(_within_scope(table))
     return tree
 
 
-def tables_read(tree: exp.Expr) -> list[exp.Table]:
-    """The tables of the store that a statement reads, names of its own subqueries and CTEs left out."""
-    found = [
-        source
-        for scope in traverse_scope(tree)
-        for source in scope.sources.values()
-        if isinstance(source, exp.Table)
-    ]
-    return list({id(table): table for table in found}.values())
+def tables_read(tree: exp.Expr) -> Iterator[exp.Table]:
+    """Every reference to a table by its name; the statement's own CTEs and functions of rows are left out."""
+    yield from _unresolved(tree, frozenset())
 
 
 def known_table(table: exp.Table) -> bool:
@@ -65,7 +58,51 @@ def known_table(table: exp.Table) -> bool:
     bare = (
         isinstance(table.this, exp.Identifier) and not table.args.get("db") and not table.args.get("catalog")
     )
-    return bare and table.name in TABLES
+    return bare and table.name.lower() in TABLES
+
+
+def _unresolved(node: exp.Expr, names: frozenset[str]) -> Iterator[exp.Table]:
+    """Tables at and below `node` that none of `names`, the CTEs in sight, stands for."""
+    within = node.args.get("with_")
+    if isinstance(within, exp.With):
+        for cte in within.expressions:
+            yield from _of_cte(cte, names, recursive=bool(within.recursive))
+            names = names | {cte.alias.lower()}
+    if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+        qualified = node.args.get("db") or node.args.get("catalog")
+        if qualified or node.name.lower() not in names:
+            yield node
+    for child in node.iter_expressions():
+        if child is not within:
+            yield from _unresolved(child, names)
+
+
+def _of_cte(cte: exp.Expr, names: frozenset[str], *, recursive: bool) -> Iterator[exp.Table]:
+    """A CTE sees those before it. Itself it sees only in the second half of a recursive union.
+
+    In the first half its own name is that of a table, in DuckDB as in PostgreSQL.
+    """
+    body = cte.this
+    if not (recursive and isinstance(body, exp.Union)) or body.args.get("with_"):
+        yield from _unresolved(body, names)
+        return
+    own = names | {cte.alias.lower()}
+    for child in body.iter_expressions():
+        yield from _unresolved(child, own if child is body.expression else names)
+
+
+def _within_scope(table: exp.Table) -> exp.Expr:
+    """A subquery under the table's own name or alias that shows the scope's rows of it."""
+    inner = table.copy()
+    inner.set("alias", None)
+    outer = {part: inner.args.pop(part) for part in _OUTER_PARTS if inner.args.get(part)}
+    condition = sqlglot.parse_one(
+        f"SELECT 1 WHERE project_id = ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))", read="duckdb"
+    )
+    rows = exp.select("*").from_(inner)
+    rows.set("where", condition.args["where"])
+    alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
+    return exp.Subquery(this=rows, alias=alias.copy(), **outer)
 
 
 def _placeholder(node: exp.Expr) -> exp.Expr:

@@ -55,7 +55,7 @@ UNION ALL
 SELECT
     4 AS place,
     'month' AS section,
-    CAST(CAST(date_trunc('month', "timestamp") AS DATE) AS VARCHAR) AS label,
+    strftime("timestamp", '%Y-%m') AS label,
     count(*) AS captures,
     count(DISTINCT url_key) AS urls,
     count(DISTINCT registered_domain) AS domains,
