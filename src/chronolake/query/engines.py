@@ -15,6 +15,9 @@ from chronolake.query.freshness import Freshness
 
 Rows = list[dict[str, Any]]
 
+#: Sets the deadline of the transaction's next statements, and tells where the WAL is, in one round trip.
+_BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn()::text"
+
 
 def run_duckdb(
     lake: Lake, database: Database, text: str, values: Mapping[str, Any], timeout_s: float
@@ -55,9 +58,9 @@ def run_postgres(
     """
     with database.connection() as conn:
         try:
-            # Both in one transaction: the answer is what PostgreSQL held at that LSN, or later.
-            fresh = freshness.of_postgres(conn)
-            conn.execute("SELECT set_config('statement_timeout', %s, true)", [str(round(timeout_s * 1000))])
+            # Told before the query: the answer is what PostgreSQL held at that LSN, or later.
+            told = conn.execute(_BEFORE, [str(max(1, round(timeout_s * 1000)))]).fetchone()
+            fresh = freshness.of_postgres(told[1] if told else None)
             with conn.cursor(row_factory=dict_row) as cursor:
                 return cursor.execute(text.encode(), dict(values)).fetchall(), fresh
         except psycopg.errors.QueryCanceled:

@@ -1,11 +1,11 @@
-"""How fresh an answer is, told by the ledger in one round trip to PostgreSQL."""
+"""How fresh an answer is: one round trip to PostgreSQL, whose ledger knows what the lake lacks."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from psycopg import Connection
 
-from chronolake.oltp import current_lsn, ledger
+from chronolake.oltp import ledger
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Freshness:
     notes: tuple[str, ...] = ()
 
 
-def of_postgres(conn: Connection) -> Freshness:
-    """What PostgreSQL holds: everything up to now."""
-    return Freshness(current_lsn(conn), datetime.now(UTC), 0.0)
+def of_postgres(lsn: str | None) -> Freshness:
+    """What PostgreSQL holds: everything up to now, which is `lsn` in its WAL."""
+    return Freshness(lsn, datetime.now(UTC), 0.0)
 
 
 def of_lake(conn: Connection) -> Freshness:
