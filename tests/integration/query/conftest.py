@@ -1,0 +1,169 @@
+"""Two projects' captures and pages in both stores, as odd as real ones; the same for every test of a module."""
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS
+from chronolake.lake import Lake
+from chronolake.oltp import projects, rows
+from chronolake.query import HybridQueryRouter, Scope
+
+#: Changing it changes the data; a failure is repeated by leaving it as it is.
+SEED = 20261124
+CAPTURES = 6000
+PAGES = 1500
+EMPTY_BODY = "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
+MIMES = [
+    "text/html", "text/html", "text/html", "image/jpeg", "warc/revisit", "unk", "no-type", None, "", "Text/HTML",
+    "application/http;msgtype=response", "text/html; charset=utf-8", "äöü/x", "zzz/\U0001f600", "a%b", "~tilde",
+]  # fmt: skip
+STATUSES = [200, 200, 200, 301, 302, 404, 403, 500, 503, None, None, 226, -1, 0, 999, 100, 299, 300]
+SOURCES = ["wayback", "commoncrawl", "local", "Österreich", "arquivo.pt", "A"]
+DOMAINS = [
+    *(f"host-{number}.example" for number in range(40)),
+    "",
+    "165.22.100.0",
+    "Upper.example",
+    "é.example",
+    "e.example",
+]
+LENGTHS = [None, 0, 1, 2**40, 477, 478, 478]
+#: Edges of periods: ends of months, leap days, weeks that cross the year, fractions of a second.
+EDGES = [
+    datetime(1996, 12, 31, 23, 59, 59, 999_999), datetime(1997, 1, 1), datetime(2000, 2, 29, 12),
+    datetime(2012, 1, 1), datetime(2015, 12, 31), datetime(2016, 1, 3, 23, 59, 59), datetime(2016, 1, 4),
+    datetime(1970, 1, 1), datetime(2024, 3, 31, 2, 30), datetime(2038, 1, 19, 3, 14, 8),
+]  # fmt: skip
+
+
+def _table(table, columns, count):
+    arrays = []
+    for field in table.arrow_schema:
+        values = columns.get(field.name, [None if field.nullable else "x"] * count)
+        if field.type == pa.uuid():
+            storage = pa.array([number.to_bytes(16, "big") for number in values], pa.binary(16))
+            arrays.append(pa.ExtensionArray.from_storage(field.type, storage))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=table.arrow_schema)
+
+
+def _time(chance):
+    if chance.random() < 0.1:
+        return chance.choice(EDGES)
+    return datetime(2009, 1, 1) + timedelta(seconds=chance.randrange(400_000_000))
+
+
+def _length(chance):
+    return chance.choice(LENGTHS) if chance.random() < 0.2 else chance.randrange(100_000)
+
+
+def captures(chance, project_ids):
+    """Captures of several projects in no order."""
+    each = range(CAPTURES)
+    digests = [f"{number:032}" for number in range(CAPTURES // 4)]
+    mimes = [chance.choice(MIMES) for _ in each]
+    domains = [chance.choice(DOMAINS) for _ in each]
+    return _table(
+        CDX_RECORDS,
+        {
+            "id": list(each),
+            "project_id": [chance.choice(project_ids) for _ in each],
+            "batch_id": [1] * CAPTURES,
+            "archive_source": [chance.choice(SOURCES) for _ in each],
+            "url": [f"http://{domain}/{number}" for number, domain in enumerate(domains)],
+            "url_key": [f"{domain})/{chance.randrange(300)}" for domain in domains],
+            "domain": domains,
+            "registered_domain": [None if domain in ("", "165.22.100.0") else domain for domain in domains],
+            "timestamp": [_time(chance) for _ in each],
+            "timestamp_repaired": [False] * CAPTURES,
+            "record_type": ["revisit" if mime == "warc/revisit" else "response" for mime in mimes],
+            "status_code": [chance.choice(STATUSES) for _ in each],
+            "mime_type": mimes,
+            "content_length": [_length(chance) for _ in each],
+            "digest": [chance.choice([None, EMPTY_BODY, chance.choice(digests)]) for _ in each],
+        },
+        CAPTURES,
+    )
+
+
+def pages(chance, project_ids):
+    """Pages with scores on, between and off the tenths of the scale."""
+    each = range(PAGES)
+    scores = [None, 0.0, 1.0, float("nan"), -0.1, 1.5, *(tenth / 10 for tenth in range(1, 10))]
+    times = [_time(chance) for _ in each]
+    return _table(
+        CONTENT_ANALYTICS,
+        {
+            "page_id": list(each),
+            "project_id": [chance.choice(project_ids) for _ in each],
+            "batch_id": [1] * PAGES,
+            "word_count": [chance.choice([None, chance.randrange(5000)]) for _ in each],
+            "entity_count": [chance.choice([None, chance.randrange(50)]) for _ in each],
+            "language": [chance.choice([None, "en", "de", "EN", "pt", "ß"]) for _ in each],
+            "quality_score": [chance.choice([chance.choice(scores), chance.random()]) for _ in each],
+            "extraction_timestamp": times,
+            "date_captured": [time.date() for time in times],
+        },
+        PAGES,
+    )
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def lake(database, make_settings):
+    with Lake.open(make_settings(), database.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def project_ids(database):
+    with database.connection() as conn:
+        return [projects.ensure(conn, name) for name in ("news", "blogs")]
+
+
+@pytest.fixture
+def filled(database, lake, project_ids):
+    """Both stores with the same captures and pages; the projects' ids."""
+    chance = random.Random(SEED)
+    for table, batch in (
+        (CDX_RECORDS, captures(chance, project_ids)),
+        (CONTENT_ANALYTICS, pages(chance, project_ids)),
+    ):
+        with database.connection() as conn:
+            stored = rows.insert_new(conn, table, batch)
+        lake.append(table, stored)
+    return project_ids
+
+
+@pytest.fixture
+def make_router(database, make_settings):
+    opened = []
+
+    def make(lake, **variables):
+        router = HybridQueryRouter(database=database, lake=lake, settings=make_settings(**variables))
+        opened.append(router)
+        return router
+
+    yield make
+    for router in opened:
+        router.close()
+
+
+@pytest.fixture
+def ask(make_router, lake):
+    """Ask a question of both stores, in a loop of its own."""
+    router = make_router(lake)
+
+    def _ask(name, engine="auto", scope=None, **params):
+        return asyncio.run(router.ask(name, params, scope=scope or Scope.everything(), engine=engine))
+
+    return _ask
