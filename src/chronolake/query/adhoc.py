@@ -19,7 +19,7 @@ from chronolake.query.engines import Rows, rows_of
 from chronolake.query.freshness import Freshness
 from chronolake.query.route import Engine
 from chronolake.query.scope import Scope
-from chronolake.query.text import SCOPE_PARAMETER, rendered, scope_laid_over
+from chronolake.query.text import SCOPE_PARAMETER, rendered, scope_laid_over, tables_read
 
 #: The engine's own functions that change nothing, by the engine's version: asking takes a few milliseconds.
 _functions_known: dict[str, frozenset[str]] = {}
@@ -44,9 +44,8 @@ def run(lake: Lake, database: Database, text: str, scope: Scope, *, limit: int, 
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    statement = prepared(text, scope, limit=limit)
-    values = {} if scope.project_ids is None else {SCOPE_PARAMETER: sorted(scope.project_ids)}
-    with lake.sandbox() as cursor, lake.errors_translated(), interrupting(cursor, timeout_s):
+    statement, values = prepared(text, scope, limit=limit)
+    with lake.errors_translated(), lake.sandbox() as cursor, interrupting(cursor, timeout_s):
         try:
             guard.checked_again(_serialized(cursor, statement), _functions(cursor))
             with database.connection() as conn:
@@ -57,16 +56,19 @@ def run(lake: Lake, database: Database, text: str, scope: Scope, *, limit: int, 
     return Found(rows=rows[:limit], fresh=fresh, truncated=len(rows) > limit)
 
 
-def prepared(text: str, scope: Scope, *, limit: int) -> str:
-    """The statement that runs: checked, scoped, with at most one row more than `limit`.
+def prepared(text: str, scope: Scope, *, limit: int) -> tuple[str, dict[str, list[int]]]:
+    """The statement that runs and its values: checked, scoped, with at most one row more than `limit`.
 
     Raises:
         SqlRefused: it is not one SELECT over known tables.
     """
     tree = guard.checked(text)
     try:
-        scoped: exp.Expr = tree if scope.project_ids is None else scope_laid_over(tree)
-        return rendered(_limited(scoped, limit + 1), Engine.DUCKDB)
+        if scope.project_ids is None or not any(tables_read(tree)):
+            # DuckDB takes no value that the statement does not ask for.
+            return rendered(_limited(tree, limit + 1), Engine.DUCKDB), {}
+        statement = rendered(_limited(scope_laid_over(tree), limit + 1), Engine.DUCKDB)
+        return statement, {SCOPE_PARAMETER: sorted(scope.project_ids)}
     except RecursionError:
         raise SqlRefused("the SQL is nested too deep") from None
 

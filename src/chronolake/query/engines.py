@@ -30,7 +30,7 @@ def run_duckdb(
     """
     with database.connection() as conn:
         fresh = freshness.of_lake(conn)
-    with lake.cursor() as cursor, lake.errors_translated(), interrupting(cursor, timeout_s):
+    with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall()), fresh
 

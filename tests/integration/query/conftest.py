@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import datetime, timedelta
+from functools import cache
 
 import pyarrow as pa
 import pytest
@@ -130,14 +131,17 @@ def project_ids(database):
         return [projects.ensure(conn, name) for name in ("news", "blogs")]
 
 
+@cache
+def batches(*project_ids):
+    """The same captures and pages each time, made once."""
+    chance = random.Random(SEED)
+    return (CDX_RECORDS, captures(chance, project_ids)), (CONTENT_ANALYTICS, pages(chance, project_ids))
+
+
 @pytest.fixture
 def filled(database, lake, project_ids):
     """Both stores with the same captures and pages; the projects' ids."""
-    chance = random.Random(SEED)
-    for table, batch in (
-        (CDX_RECORDS, captures(chance, project_ids)),
-        (CONTENT_ANALYTICS, pages(chance, project_ids)),
-    ):
+    for table, batch in batches(*project_ids):
         with database.connection() as conn:
             stored = rows.insert_new(conn, table, batch)
         lake.append(table, stored)

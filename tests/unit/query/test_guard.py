@@ -67,7 +67,7 @@ def test_the_second_parser_alone_would_refuse_them_too(engine, functions, text):
 @pytest.mark.parametrize("scope", [EVERYTHING, ONE], ids=["everything", "one project"])
 @pytest.mark.parametrize("text", attacks.ALLOWED.values(), ids=attacks.ALLOWED)
 def test_what_readers_write_passes_both(engine, functions, text, scope):
-    guard.checked_again(serialized(engine, prepared(text, scope, limit=10)), functions)
+    guard.checked_again(serialized(engine, prepared(text, scope, limit=10)[0]), functions)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,19 @@ def test_functions_that_tell_or_wait_are_left_out_of_the_engines_list(name):
     ],
 )
 def test_a_limit_is_laid_over_and_a_smaller_one_kept(given, written):
-    assert prepared(given, EVERYTHING, limit=10).endswith(written)
+    statement, values = prepared(given, EVERYTHING, limit=10)
+    assert statement.endswith(written)
+    assert values == {}
 
 
 @pytest.mark.parametrize("given", ["LIMIT 10%", "LIMIT 1 + 1", "LIMIT (SELECT 5)", "LIMIT ALL", "LIMIT -1"])
 def test_other_limits_are_refused(given):
     with pytest.raises(SqlRefused, match=r"LIMIT|read"):
         prepared(f"SELECT 1 {given}", EVERYTHING, limit=10)
+
+
+def test_the_scope_is_a_value_and_only_where_a_table_is_read():
+    statement, values = prepared("SELECT count(*) FROM cdx_records", ONE, limit=10)
+    assert "$scope_project_ids" in statement
+    assert values == {"scope_project_ids": [1]}
+    assert prepared("SELECT 1", ONE, limit=10) == ("SELECT 1 LIMIT 11", {})
