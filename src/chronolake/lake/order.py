@@ -57,7 +57,7 @@ def parts_in_order(rows: pa.Table, table: Table, partitions: Sequence[pa.Chunked
     for group in placed:
         changed |= group[1:] != group[:-1]
     starts = [0, *(np.flatnonzero(changed) + 1).tolist(), rows.num_rows]
-    # Gathering from one chunk is several times faster than from many.
+    # Once for all parts.
     whole = rows.combine_chunks()
     return [
         Part(tuple(int(group[start]) for group in placed), whole, order[start:end])
@@ -77,10 +77,15 @@ def _taken(rows: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
         # Formats leave many columns empty, and nulls need no gathering.
         pa.nulls(len(places), column.type)
         if column.null_count == rows.num_rows
-        else column.combine_chunks().take(places)
+        else _one_chunk(column).take(places)
         for column in rows.columns
     ]
     return pa.Table.from_arrays(columns, schema=rows.schema)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array, copied only where it is several: gathering from many is slow."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _numbers(values: pa.ChunkedArray) -> npt.NDArray[np.int64]:

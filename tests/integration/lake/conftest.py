@@ -17,7 +17,7 @@ def _captures(count, *, first=0, batch_id=1, domains=40, table=CDX_RECORDS):
         "timestamp": [datetime(2015, 1, 1) + timedelta(hours=n * 104729 % 87_600) for n in numbers],
         "status_code": [(200, 404, None)[n % 3] for n in numbers],
         "content_length": [n * 3 for n in numbers],
-        "warc_record_offset": [n * 7919 % 200 for n in numbers],
+        "warc_record_offset": [(n * 2_654_435_761 >> 16) % 16 for n in numbers],
         "url": [f"http://host/{n}" for n in numbers],
         "batch_id": [batch_id] * count,
         "project_id": [n % 2 + 1 for n in numbers],
