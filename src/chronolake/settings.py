@@ -60,7 +60,7 @@ class Layout(StrEnum):
     BUCKET = "bucket"  #: 16 buckets of the domain: a scrape writes one, a reader asks for one
     YEAR_MONTH = "year_month"  #: the plan's (year, month), for archives that are read by time
     BUCKET_YEAR = "bucket_year"  #: 16 buckets of the domain, then the year
-    NONE = "none"  #: no partitions: staged files are adopted as they are
+    NONE = "none"  #: no partitions: a commit is one file
 
 
 class _Section(BaseModel):
