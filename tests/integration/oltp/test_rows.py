@@ -84,7 +84,9 @@ def test_the_ledgers_message_stands_in_the_wal(conn, database):
         slot.execute("CREATE PUBLICATION everything FOR ALL TABLES")
     try:
         project = projects.ensure(conn, "news")
-        import_id = imports.begin(conn, project_id=project, paths=["a"], archive_source=None, psl_version="1", dual_write=True)
+        import_id = imports.begin(
+            conn, project_id=project, paths=["a"], archive_source=None, psl_version="1", dual_write=True
+        )
         batch = ledger.LedgerBatch(5, import_id, "cdx_records", "a.parquet", 10, 99, "abc")
         lsn = ledger.record(conn, batch)
         assert [b.batch_id for b in ledger.pending(conn)] == [5]
@@ -121,7 +123,9 @@ def test_the_ledgers_message_stands_in_the_wal(conn, database):
 
 def test_a_message_of_a_transaction_that_rolls_back_is_never_seen(conn):
     project = projects.ensure(conn, "news")
-    import_id = imports.begin(conn, project_id=project, paths=[], archive_source=None, psl_version="1", dual_write=True)
+    import_id = imports.begin(
+        conn, project_id=project, paths=[], archive_source=None, psl_version="1", dual_write=True
+    )
     ledger.record(conn, ledger.LedgerBatch(5, import_id, "cdx_records", "a.parquet", 1, 1, "c"))
     conn.rollback()
     assert ledger.pending(conn) == []
@@ -129,7 +133,9 @@ def test_a_message_of_a_transaction_that_rolls_back_is_never_seen(conn):
 
 def test_the_quarantine_keeps_the_bytes(conn):
     project = projects.ensure(conn, "news")
-    import_id = imports.begin(conn, project_id=project, paths=["a"], archive_source=None, psl_version="1", dual_write=True)
+    import_id = imports.begin(
+        conn, project_id=project, paths=["a"], archive_source=None, psl_version="1", dual_write=True
+    )
     raw = b"\xff\x00 caf\xe9 " + b"x" * 1000
     quarantine.add(conn, import_id, [Rejection("a\x00.cdx", 3, Reason.FIELDS, "\udc80", raw)])
     quarantine.add(conn, import_id, [])
@@ -164,7 +170,9 @@ def test_domains_are_noted_once(conn):
 
 def test_a_living_import_is_held(conn, database):
     project = projects.ensure(conn, "news")
-    import_id = imports.begin(conn, project_id=project, paths=[], archive_source=None, psl_version="1", dual_write=True)
+    import_id = imports.begin(
+        conn, project_id=project, paths=[], archive_source=None, psl_version="1", dual_write=True
+    )
     conn.commit()
     with database.connection() as other:
         with imports.hold(conn, import_id):
