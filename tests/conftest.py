@@ -6,7 +6,9 @@
 """
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,9 +27,17 @@ def _named(url: str, database: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
-    """A real server, with a template database that has our schema."""
-    started = EmbeddedServer(tmp_path_factory.mktemp("server"))
+def server() -> Iterator[EmbeddedServer]:
+    """A real server, with a template database that has our schema.
+
+    Its home lies outside pytest's own folder: as root the server runs as another user, and each start of pytest
+    closes that folder to others.
+    """
+    with tempfile.TemporaryDirectory(prefix="chronolake-test-") as home:
+        yield from _running(EmbeddedServer(Path(home)))
+
+
+def _running(started: EmbeddedServer) -> Iterator[EmbeddedServer]:
     started.start()
     with psycopg.connect(started.url, autocommit=True) as conn:
         # Tests need no safety from a power failure, only the same answers.
