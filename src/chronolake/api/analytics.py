@@ -1,26 +1,35 @@
-"""`/api/v1/analytics`: the plan's four paths, and every question of the catalogue by its name."""
+"""`/api/v1/analytics`: the plan's four paths, and every question of the catalogue by its name.
+
+Parameters are read where every door has them read, by the question's own model; what OpenAPI says of them is
+written out of that model.
+"""
 
 import types
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from chronolake.query import QUESTIONS, Answer, HybridQueryRouter, Meta, Question, Scope
+from chronolake.api import problems
+from chronolake.errors import ParameterInvalid
+from chronolake.query import QUESTIONS, HybridQueryRouter, Meta, Question, Scope
 
-router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
-
-Engine = Annotated[str, Query(description="auto, duckdb or postgres")]
-Interval = Annotated[str, Query(description="day, week, month, quarter or year")]
-Project = Annotated[str | None, Query(description="a project, by name or id; all by default")]
-Start = Annotated[str | None, Query(description="from when, UTC, inclusive: 2014, 20140601, 2014-06-01 ...")]
-End = Annotated[str | None, Query(description="until when, UTC, inclusive: 2014 is its last instant")]
-
-
-def _envelope(question: Question) -> Any:
-    """The response model of a question: its rows under `data`, where they come from under `meta`."""
-    rows: Any = types.GenericAlias(list, (question.row,))
-    return create_model(f"{question.row.__name__}s", data=(rows, ...), meta=(Meta, ...))
+#: The plan's paths: each with its question, and the parameters that stand in the path.
+PATHS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    ("/domains/{domain}/timeline", "domain_timeline", {"domain": "domain"}),
+    ("/projects/{project_id}/performance", "project_performance", {"project_id": "project"}),
+    ("/content/quality-distribution", "content_quality_distribution", {}),
+    ("/archive-sources/comparison", "archive_sources_comparison", {}),
+)
+_ENGINE = {
+    "name": "engine",
+    "in": "query",
+    "required": False,
+    "description": "which engine answers",
+    "schema": {"type": "string", "enum": ["auto", "duckdb", "postgres"], "default": "auto"},
+}
 
 
 class QuestionInfo(BaseModel):
@@ -40,67 +49,84 @@ class Catalogue(BaseModel):
     data: list[QuestionInfo]
 
 
-class Rows(BaseModel):
+class AnyRows(BaseModel):
     """Rows of any question, and where they come from."""
 
-    data: list[dict[str, Any]]
+    data: list[dict[str, Any]] = Field(description="rows; /questions says what their columns mean")
     meta: Meta
 
 
-@router.get("/domains/{domain}/timeline", response_model=_envelope(QUESTIONS["domain_timeline"]))
-async def domain_timeline(
-    request: Request,
-    domain: str,
-    *,
-    interval: Interval = "month",
-    start: Start = None,
-    end: End = None,
-    project: Project = None,
-    engine: Engine = "auto",
-) -> dict[str, Any]:
-    """How was a domain captured over time?"""
-    params = {"domain": domain, "interval": interval, "start": start, "end": end, "project": project}
-    return await _ask(request, "domain_timeline", params, engine)
+@cache
+def envelope(question: Question) -> type[BaseModel]:
+    """The body of a question's answer: its rows under `data`, where they come from under `meta`."""
+    rows: Any = types.GenericAlias(list, (question.row,))
+    return create_model(f"{question.row.__name__}s", data=(rows, ...), meta=(Meta, ...))
 
 
-@router.get("/projects/{project_id}/performance", response_model=_envelope(QUESTIONS["project_performance"]))
-async def project_performance(
-    request: Request,
-    project_id: str,
-    *,
-    interval: Interval = "month",
-    start: Start = None,
-    end: End = None,
-    engine: Engine = "auto",
-) -> dict[str, Any]:
-    """How did a project's captures fare over time?"""
-    params = {"project": project_id, "interval": interval, "start": start, "end": end}
-    return await _ask(request, "project_performance", params, engine)
+def parameters(question: Question, in_path: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The question's parameters as OpenAPI lists them; `in_path` gives names in the path to its own."""
+    document = question.params.model_json_schema()
+    own = {of_question: of_path for of_path, of_question in in_path.items()}
+    return [
+        {
+            "name": own.get(name, name),
+            "in": "path" if name in own else "query",
+            "required": name in document.get("required", ()) or name in own,
+            "description": field.description,
+            "schema": _schema(document, name),
+        }
+        for name, field in question.params.model_fields.items()
+    ]
 
 
-@router.get(
-    "/content/quality-distribution", response_model=_envelope(QUESTIONS["content_quality_distribution"])
-)
-async def content_quality_distribution(
-    request: Request, start: Start = None, end: End = None, project: Project = None, engine: Engine = "auto"
-) -> dict[str, Any]:
-    """How good is the content of the pages?"""
-    params = {"start": start, "end": end, "project": project}
-    return await _ask(request, "content_quality_distribution", params, engine)
+def _schema(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a value looks like in a query string: no nulls, and no default where leaving it out means open."""
+    found: dict[str, Any] = document["properties"][name]
+    given = next((kind for kind in found.get("anyOf", [found]) if kind.get("type") != "null"), found)
+    reference = given.get("$ref", "").rpartition("/")[2]
+    kind = document["$defs"][reference] if reference else given
+    plain = {key: kind[key] for key in ("type", "enum", "minimum", "maximum") if key in kind}
+    default = found.get("default")
+    is_open = default is None or name in {"start", "end"}
+    return plain if is_open else plain | {"default": default}
 
 
-@router.get("/archive-sources/comparison", response_model=_envelope(QUESTIONS["archive_sources_comparison"]))
-async def archive_sources_comparison(
-    request: Request, start: Start = None, end: End = None, project: Project = None, engine: Engine = "auto"
-) -> dict[str, Any]:
-    """How do the archive sources compare?"""
-    params = {"start": start, "end": end, "project": project}
-    return await _ask(request, "archive_sources_comparison", params, engine)
+def _asking(question: Question, in_path: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+    async def ask(request: Request) -> Response:
+        given = _query(request)
+        for of_path, of_question in in_path.items():
+            if of_question in given:
+                raise ParameterInvalid(f"{of_question} stands in the path already", parameter=of_question)
+            given[of_question] = request.path_params[of_path]
+        return await _answer(request, question.name, given)
+
+    return ask
 
 
-@router.get("/questions")
+def _query(request: Request) -> dict[str, str]:
+    pairs = request.query_params.multi_items()
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        name = next(name for name in given if len(request.query_params.getlist(name)) > 1)
+        raise ParameterInvalid(f"{name[:200]} is given more than once", parameter=name[:200])
+    return given
+
+
+async def _answer(request: Request, name: str, given: dict[str, str]) -> Response:
+    asked: HybridQueryRouter = request.app.state.services.router
+    engine = given.pop("engine", "auto")
+    # The API listens on loopback and knows no accounts yet: who can reach it may see everything.
+    answer = await asked.ask(name, given, scope=Scope.everything(), engine=engine)
+    body = envelope(QUESTIONS[name]).model_validate({"data": answer.rows, "meta": answer.meta})
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+def _described(model: type[BaseModel]) -> dict[str, str]:
+    return {name: field.description or "" for name, field in model.model_fields.items()}
+
+
 async def questions() -> Catalogue:
-    """The catalogue: every question with its parameters and columns."""
+    """Every question with its parameters and columns."""
     return Catalogue(
         data=[
             QuestionInfo(
@@ -114,19 +140,39 @@ async def questions() -> Catalogue:
     )
 
 
-@router.get("/questions/{name}")
-async def question(request: Request, name: str, engine: Engine = "auto") -> Rows:
+async def any_question(request: Request) -> Response:
     """Any question of the catalogue; its parameters follow in the query string."""
-    params = {key: value for key, value in request.query_params.items() if key != "engine"}
-    return Rows.model_validate(await _ask(request, name, params, engine))
+    return await _answer(request, request.path_params["name"], _query(request))
 
 
-async def _ask(request: Request, name: str, params: dict[str, Any], engine: str) -> dict[str, Any]:
-    asked: HybridQueryRouter = request.app.state.services.router
-    # The API listens on loopback and knows no accounts yet: who can reach it may see everything.
-    answer: Answer = await asked.ask(name, params, scope=Scope.everything(), engine=engine)
-    return {"data": answer.rows, "meta": answer.meta.model_dump()}
-
-
-def _described(model: type[BaseModel]) -> dict[str, str]:
-    return {name: field.description or "" for name, field in model.model_fields.items()}
+def routes() -> APIRouter:
+    """The routes of analytics."""
+    router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"], responses=problems.RESPONSES)
+    for path, name, in_path in PATHS:
+        question = QUESTIONS[name]
+        router.add_api_route(
+            path,
+            _asking(question, in_path),
+            response_model=envelope(question),
+            summary=question.sentence,
+            description=question.sentence,
+            operation_id=name,
+            openapi_extra={"parameters": [*parameters(question, in_path), _ENGINE]},
+        )
+    router.add_api_route("/questions", questions, summary="The catalogue", operation_id="questions")
+    asked = {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "the question",
+        "schema": {"type": "string", "enum": list(QUESTIONS)},
+    }
+    router.add_api_route(
+        "/questions/{name}",
+        any_question,
+        response_model=AnyRows,
+        summary="Any question of the catalogue",
+        operation_id="question",
+        openapi_extra={"parameters": [asked, _ENGINE]},
+    )
+    return router

@@ -1,27 +1,40 @@
-"""The application: routes joined, requests named and timed, nothing reachable from another machine."""
+"""The application: routes joined behind one front, served on this machine alone."""
 
 import asyncio
-import re
-import time
-import uuid
-from collections.abc import Awaitable, Callable
+import math
+import socket
 from importlib.metadata import version
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from pydantic import BaseModel, Field
 
 from chronolake.api import analytics, health, pages, problems
+from chronolake.api.front import Front
+from chronolake.errors import ChronolakeError, SettingsError
+from chronolake.oltp import ledger
 from chronolake.services import Services
-from chronolake.telemetry import logs, metrics
+from chronolake.telemetry import metrics
 
-#: Names of this machine to itself. Any other in a Host header is a web page that points its own name here.
-LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"]
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: Metrics are given without the ledger's part where PostgreSQL takes longer than this, seconds.
+_LEDGER_DEADLINE_S = 2.0
 
-_log = logs.get_logger(__name__)
+
+class CheckInfo(BaseModel):
+    """One part's state."""
+
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Every part's state."""
+
+    status: str = Field(description="ok, or failing where a part fails")
+    checks: dict[str, CheckInfo]
 
 
 def create_app(services: Services) -> FastAPI:
@@ -32,72 +45,121 @@ def create_app(services: Services) -> FastAPI:
         description="Analytics over web-archive captures. Every answer says where it comes from and how fresh it is.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.services = services
-    app.include_router(analytics.router)
+    app.include_router(analytics.routes())
+    app.include_router(_operations())
     problems.install(app)
-    _install_operations(app)
-    app.middleware("http")(_named_and_timed)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES)
+    app.add_middleware(Front)
+    written = app.openapi
+
+    def with_problems() -> dict[str, Any]:
+        document = written()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", _problem_schema(schemas))
+        return document
+
+    app.openapi = with_problems  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
 
 
 def serve(services: Services, port: int) -> None:
-    """Serve on 127.0.0.1 until interrupted."""
-    uvicorn.run(create_app(services), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    """Serve on 127.0.0.1 until interrupted.
+
+    Raises:
+        SettingsError: the port is taken, or may not be used.
+    """
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} of 127.0.0.1 cannot be served: {error.strerror}",
+                hint="Choose another: chronolake serve --port N, or CHRONOLAKE_PORT.",
+            ) from error
+        config = uvicorn.Config(
+            create_app(services), log_level="warning", access_log=False, lifespan="off", proxy_headers=False
+        )
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            # It has shut down in order, and hands the signal on.
+            return
 
 
-def _install_operations(app: FastAPI) -> None:
-    @app.get("/", tags=["about"])
-    async def index() -> dict[str, str]:
-        """Where to go."""
-        return {
-            "documentation": "/docs",
-            "openapi": "/openapi.json",
-            "questions": "/api/v1/analytics/questions",
-            "health": "/health/ready",
-            "metrics": "/metrics",
-        }
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(pages.documentation(app.openapi()))
-
-    @app.get("/health/live", tags=["operations"])
-    async def live() -> dict[str, str]:
-        """Whether the process answers at all."""
-        return {"status": "ok"}
-
-    @app.get("/health/ready", tags=["operations"])
-    async def ready(request: Request) -> JSONResponse:
-        """Whether each part works; 503 where one does not."""
-        found = await asyncio.to_thread(health.checks, request.app.state.services)
-        ok = all(check.ok for check in found)
-        document = {
-            "status": "ok" if ok else "failing",
-            "checks": {check.part: {"ok": check.ok, "detail": check.detail} for check in found},
-        }
-        return JSONResponse(document, 200 if ok else 503)
-
-    @app.get("/metrics", tags=["operations"])
-    async def exposed() -> PlainTextResponse:
-        """Metrics as Prometheus reads them."""
-        return PlainTextResponse(generate_latest(metrics.REGISTRY).decode(), media_type=CONTENT_TYPE_LATEST)
+def _operations() -> APIRouter:
+    router = APIRouter(tags=["operations"], responses=problems.RESPONSES)
+    router.add_api_route("/", index, summary="Where to go")
+    router.add_api_route("/docs", documentation, include_in_schema=False, response_class=HTMLResponse)
+    router.add_api_route("/health/live", live, summary="Whether the process answers at all")
+    router.add_api_route(
+        "/health/ready",
+        ready,
+        summary="Whether each part works",
+        response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "A part does not work."}},
+    )
+    router.add_api_route(
+        "/metrics", exposed, summary="Metrics as Prometheus reads them", response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )  # fmt: skip
+    return router
 
 
-async def _named_and_timed(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Give the request an id, or keep a sane one it brings; log and time it by its route."""
-    given = request.headers.get("x-request-id", "")
-    request.state.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    started = time.perf_counter()
-    with logs.bound(request_id=request.state.request_id):
-        response = await follow(request)
-        elapsed_s = time.perf_counter() - started
-        # The route, never the path: a label for each domain asked about would fill the memory.
-        route = getattr(request.scope.get("route"), "path", "(none)")
-        metrics.HTTP_SECONDS.labels(
-            method=request.method, route=route, status=str(response.status_code)
-        ).observe(elapsed_s)
-        _log.info("http.served", method=request.method, route=route, status=response.status_code)
-    response.headers["X-Request-ID"] = request.state.request_id
-    return response
+async def index() -> dict[str, str]:
+    """Links to what there is."""
+    return {
+        "documentation": "/docs",
+        "openapi": "/openapi.json",
+        "questions": "/api/v1/analytics/questions",
+        "health": "/health/ready",
+        "metrics": "/metrics",
+    }
+
+
+async def documentation(request: Request) -> HTMLResponse:
+    """Every operation on one page, which asks no other server for anything."""
+    return HTMLResponse(pages.documentation(request.app.openapi()), headers=pages.HEADERS)
+
+
+async def live() -> dict[str, str]:
+    """Answers as long as the process does, whatever became of its parts."""
+    return {"status": "ok"}
+
+
+async def ready(request: Request) -> JSONResponse:
+    """200 where each part works, 503 where one does not; both say what was found."""
+    found = await health.checks(request.app.state.services)
+    ok = all(check.ok for check in found)
+    document = Readiness(
+        status="ok" if ok else "failing",
+        checks={check.part: CheckInfo(ok=check.ok, detail=check.detail) for check in found},
+    )
+    return JSONResponse(document.model_dump(), 200 if ok else 503)
+
+
+async def exposed(request: Request) -> Response:
+    """Counted in this process; what the lake lacks is asked of the ledger each time."""
+    try:
+        work = asyncio.to_thread(_measure_lag, request.app.state.services)
+        await asyncio.wait_for(work, _LEDGER_DEADLINE_S)
+    except (ChronolakeError, TimeoutError):
+        # Metrics are wanted most when something is broken.
+        metrics.LEDGER_PENDING.set(math.nan)
+        metrics.LAKE_LAG_SECONDS.set(math.nan)
+    return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def _measure_lag(services: Services) -> None:
+    with services.database.connection() as conn:
+        backlog = ledger.backlog(conn)
+    metrics.LEDGER_PENDING.set(backlog.batches)
+    metrics.LAKE_LAG_SECONDS.set(math.nan if backlog.untold else backlog.oldest_s)
+
+
+def _problem_schema(schemas: dict[str, Any]) -> dict[str, Any]:
+    document = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(document.pop("$defs", {}))
+    return document

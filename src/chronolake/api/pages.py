@@ -10,6 +10,10 @@ _STYLE = (
 )
 
 
+#: The page may show itself and nothing from elsewhere.
+HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"}
+
+
 def documentation(schema: dict[str, Any]) -> str:
     """The page for an OpenAPI document."""
     parts = [

@@ -3,7 +3,12 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+#: A time without a zone is UTC; in JSON it says so.
+Moment = Annotated[
+    datetime, PlainSerializer(lambda moment: moment.isoformat() + "Z", return_type=str, when_used="json")
+]
 
 Captures = Annotated[int, Field(description="captures of every record type")]
 Ok = Annotated[int, Field(description="captures with status 200 to 299")]
@@ -15,8 +20,8 @@ Revisits = Annotated[int, Field(description="captures that are revisits")]
 Bytes = Annotated[int | None, Field(description="sum of content_length, bytes; null where none is known")]
 Domains = Annotated[int, Field(description="different domains")]
 Digests = Annotated[int, Field(description="different digests, the empty body's left out")]
-First = Annotated[datetime | None, Field(description="first capture, UTC")]
-Last = Annotated[datetime | None, Field(description="last capture, UTC")]
+First = Annotated[Moment | None, Field(description="first capture, UTC")]
+Last = Annotated[Moment | None, Field(description="last capture, UTC")]
 Period = Annotated[date, Field(description="first day of the period, UTC")]
 
 

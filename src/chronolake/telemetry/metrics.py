@@ -43,6 +43,12 @@ INGEST_LINES = _declare(
 LEDGER_PENDING = _declare(
     Gauge, "chronolake_ledger_pending_batches", "Batches in the ledger that the lake lacks.", "batches"
 )
+LAKE_LAG_SECONDS = _declare(
+    Gauge,
+    "chronolake_lake_lag_seconds",
+    "Age of the oldest batch that the lake lacks; 0 with none, NaN where it cannot be told.",
+    "seconds",
+)
 QUERY_SECONDS = _declare(
     Histogram,
     "chronolake_query_duration_seconds",

@@ -1,0 +1,139 @@
+"""The analytics paths: what they answer, and how they refuse."""
+
+import asyncio
+import dataclasses
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chronolake.query import QUESTIONS
+
+pytestmark = pytest.mark.anyio
+BASE = "/api/v1/analytics"
+META = {"engine", "reason", "as_of_lsn", "as_of", "lag_s", "rows_read", "elapsed_ms", "cached", "notes"}
+
+
+@pytest.mark.parametrize("engine", ["auto", "duckdb", "postgres"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/domains/www.host-1.com/timeline", "domain_timeline"),
+        ("/projects/news/performance", "project_performance"),
+        ("/projects/1/performance", "project_performance"),
+        ("/content/quality-distribution", "content_quality_distribution"),
+        ("/archive-sources/comparison", "archive_sources_comparison"),
+    ],
+)
+async def test_the_plans_paths_answer_in_the_envelope(client, path, name, engine):
+    answer = await client.get(f"{BASE}{path}", params={"engine": engine})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert set(body) == {"data", "meta"}
+    assert set(body["meta"]) >= META
+    assert body["meta"]["engine"] == ("postgres" if engine == "postgres" else "duckdb")
+    assert all(set(row) == set(QUESTIONS[name].row.model_fields) for row in body["data"])
+    if "content" not in path:
+        assert sum(row["captures"] for row in body["data"]) == (30 if "domains" in path else 120)
+
+
+async def test_times_say_that_they_are_utc(client):
+    body = (await client.get(f"{BASE}/domains/host-1.com/timeline?interval=year")).json()
+    assert body["data"][0]["period"] == "2011-01-01"
+    assert body["data"][0]["first"] == "2011-01-02T03:04:05Z"
+    assert body["meta"]["as_of"].endswith("Z")
+
+
+async def test_parameters_follow_in_the_query(client):
+    path = f"{BASE}/domains/host-1.com/timeline"
+    body = (await client.get(path, params={"interval": "year", "start": "2013", "end": "2015"})).json()
+    assert [row["period"] for row in body["data"]] == ["2013-01-01", "2015-01-01"]
+    body = (await client.get(f"{BASE}/archive-sources/comparison", params={"project": "news"})).json()
+    assert [row["archive_source"] for row in body["data"]] == ["local"]
+
+
+async def test_every_question_is_listed_and_answers(client):
+    listed = (await client.get(f"{BASE}/questions")).json()["data"]
+    assert [entry["name"] for entry in listed] == list(QUESTIONS)
+    for entry in listed:
+        assert all(entry["parameters"].values())
+        assert all(entry["columns"].values())
+        needed = {"domain": "host-1.com", "project": "news"}
+        params = {name: value for name, value in needed.items() if name in entry["parameters"]}
+        answer = await client.get(f"{BASE}/questions/{entry['name']}", params=params)
+        assert answer.status_code == 200, answer.text
+        assert all(set(row) == set(entry["columns"]) for row in answer.json()["data"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        ("/domains/host-1.com/timeline?interval=moon", 422, "moon"),
+        ("/domains/host-1.com/timeline?intervall=year", 422, "intervall"),
+        ("/domains/host-1.com/timeline?start=201413", 422, "201413"),
+        ("/domains/host-1.com/timeline?start=2015&end=2014", 422, "2015"),
+        ("/domains/host-1.com/timeline?start=2014&start=2015", 422, "more than once"),
+        ("/domains/host-1.com/timeline?domain=host-2.com", 422, "path"),
+        ("/domains/host-1.com/timeline?engine=spark", 422, "spark"),
+        ("/domains/%20/timeline", 422, "domain"),
+        ("/domains/a%00b/timeline", 422, "domain"),
+        ("/domains/%FF%FE/timeline?end=x", 422, "end"),
+        ("/projects/sports/performance", 422, "sports"),
+        ("/projects/a%00b/performance", 422, "project"),
+        ("/archive-sources/comparison?project=", 422, "project"),
+        ("/questions/top_domains?limit=0", 422, "limit"),
+        ("/questions/top_domain", 404, "top_domain"),
+        ("/nothing", 404, "nothing"),
+        ("", 404, "nothing"),
+    ],
+)
+async def test_what_cannot_be_answered_is_a_problem(client, problem, path, status, told):
+    document = problem(await client.get(BASE + path), status)
+    assert told in document["detail"]
+    assert document["instance"].startswith(BASE)
+
+
+async def test_a_problem_names_the_error_the_parameter_and_the_remedy(client, problem):
+    document = problem(await client.get(f"{BASE}/domains/host-1.com/timeline?intervall=year"), 422)
+    assert document["type"] == "urn:chronolake:error:ParameterInvalid"
+    assert document["parameter"] == "intervall"
+    assert "Did you mean interval?" in document["hint"]
+    assert document["retry"] == "never"
+
+
+async def test_a_method_that_is_not_there_is_a_problem(client, problem):
+    answer = await client.post(f"{BASE}/questions")
+    assert problem(answer, 405)["title"] == "Method Not Allowed"
+    assert answer.headers["allow"] == "GET"
+
+
+async def test_an_engine_that_is_not_there_is_a_problem_to_be_tried_again(
+    make_client, services, make_router, problem
+):
+    without = dataclasses.replace(services, router=make_router(None))
+    async with make_client(without) as client:
+        path = f"{BASE}/archive-sources/comparison"
+        answer = await client.get(path, params={"engine": "duckdb"})
+        assert problem(answer, 503)["retry"] == "later"
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await client.get(path)).json()["meta"]["engine"] == "postgres"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    path=st.sampled_from(["/domains/{}/timeline", "/projects/{}/performance", "/questions/{}"]),
+    value=st.text(max_size=40),
+    name=st.sampled_from(["start", "end", "interval", "project", "limit", "engine", "x"]),
+)
+def test_no_text_makes_the_server_fail(services, make_client, path, value, name):
+    async def ask():
+        async with make_client(services) as client:
+            written = quote(value.encode("utf-8", "surrogatepass"), safe="")
+            return (
+                await client.get(BASE + path.format(written)),
+                await client.get(f"{BASE}/questions/captures_by_month?{name}={written}"),
+            )
+
+    for answer in asyncio.run(ask()):
+        assert answer.status_code in {200, 404, 422}, answer.text
