@@ -17,8 +17,8 @@ pytestmark = [
 TRUTH = json.loads((DATA / "TRUTH.json").read_text())["files"] if DATA.exists() else {}
 INDEXES = {path: truth for path, truth in TRUTH.items() if truth.get("data_lines") is not None}
 
-#: Files at which the reader behind the truth stopped with an error. These figures were counted by hand: record
-#: headers in the file, and for ARC the lines that begin a record. (captures, rejected)
+#: Files at which the reader behind the truth stopped with an error, so that it knows no right figure. What stands
+#: here is what our reader finds: it notices a change, and proves no count. (captures, rejected)
 STOPPED = {
     "IAH-20080430204825-00000-blackbook-truncated.arc": (8, 0),
     "badexample.arc.gz": (3, 1),
