@@ -100,9 +100,12 @@ class SummaryRow(Row):
         Field(description="2xx, a media type, or a month as 2014-06; null for the total and where unknown"),
     ]
     captures: Captures
-    urls: Annotated[int, Field(description="different URLs, by URL key")]
-    domains: Annotated[int, Field(description="different registered domains")]
-    digests: Digests
+    urls: Annotated[int | None, Field(description="different URLs, by URL key; the total has it alone")]
+    domains: Annotated[int | None, Field(description="different registered domains; the total has it alone")]
+    digests: Annotated[
+        int | None,
+        Field(description="different digests, the empty body's left out; the total has it alone"),
+    ]
     revisits: Revisits
     bytes: Bytes
     first: First
