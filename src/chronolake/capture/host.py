@@ -144,6 +144,8 @@ def is_ip(host: str) -> bool:
     """Whether `host` is an IP address; a host of digits and dots alone counts as one, as no name ends so."""
     if _NUMBERS.fullmatch(host):
         return True
+    if ":" not in host and not host[-1:].isdigit():
+        return False
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chronolake.capture.record import RAW_SCHEMA
 from chronolake.errors import FormatUnknown, InputUnreadable
 from chronolake.sources.local import cdx, expand, read_captures
-from chronolake.sources.local.raw import Rows
+from chronolake.sources.local.raw import Rows, text_of
 
 LEGEND = " CDX N b a m s k r M S V g\n"
 COLUMNS = cdx.legend_of(LEGEND)
@@ -374,22 +374,55 @@ def test_folders_globs_and_standard_input(tmp_path, written):
 
 
 LINE = st.one_of(
-    st.just(ELEVEN.rstrip("\n")),
-    st.just(SEVEN.rstrip("\n")),
-    st.just(LEGEND.rstrip("\n")),
-    st.lists(st.text("ab\"',\\-1é)", max_size=4), min_size=1, max_size=14).map(" ".join),
+    st.just(ELEVEN.rstrip("\n").encode()),
+    st.just(SEVEN.rstrip("\n").encode()),
+    st.just(LEGEND.rstrip("\n").encode()),
+    st.sampled_from([b"", b" ", b"CDX N b a", b" CDX N b a m s k r M V g", b"a%00b\0 c", b"\xe9 b", b"key"]),
+    st.lists(st.text("ab\"',\\-1é ", max_size=4), min_size=1, max_size=14).map(" ".join).map(str.encode),
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(LINE, min_size=1, max_size=12))
-def test_the_fast_way_gives_what_the_slow_way_gives(lines):
-    data = "".join(f"{line}\n" for line in lines).encode()
-    quick, plain = Rows("x"), Rows("x")
-    table = cdx.fast(data, 1, COLUMNS, quick)
-    cdx.slow(data, 1, COLUMNS, plain)
-    if table is None:
+def one_by_one(data):
+    """The rows of a block, each line read on its own."""
+    rows = Rows("x")
+    columns = COLUMNS
+    blank = False
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        text = text_of(line.removesuffix(b"\r"))
+        columns = cdx.legend_of(text) or columns
+        if not (blank and text.strip() and " " not in text.strip()):
+            rows.add(number, line, cdx.parse(text, columns))
+        blank = not text.strip()
+    return rows, columns
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(LINE, min_size=1, max_size=12),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+    st.sampled_from([0, 16, 400]),
+)
+def test_a_block_taken_apart_gives_what_its_lines_give(lines, line_end, ended, regular):
+    lines = [*lines, *([ELEVEN.rstrip("\n").encode()] * regular)]
+    data = line_end.join(lines) + (line_end if ended else b"")
+    rows = Rows("x")
+    if not data:
         return
-    both = pa.concat_tables([table, quick.table()]).sort_by("position")
-    assert both.to_pylist() == plain.table().to_pylist()
-    assert quick.rejected == plain.rejected
+    table, columns = cdx.take_apart(data, 1, COLUMNS, rows)
+    wanted, wanted_columns = one_by_one(data)
+    tables = [rows.table()] if table is None else [table, rows.table()]
+    assert pa.concat_tables(tables).sort_by("position").to_pylist() == wanted.table().to_pylist()
+    assert sorted(rows.rejected, key=lambda r: r.position) == wanted.rejected
+    assert columns == wanted_columns
+
+
+def test_a_few_odd_lines_leave_a_block_to_arrow():
+    regular = ELEVEN.encode() * 100
+    data = regular + b"\n" + b"one\xe9 bad line\n" + regular
+    rows = Rows("x")
+    table, _ = cdx.take_apart(data, 1, COLUMNS, rows)
+    assert table is not None
+    assert table.num_rows == 200
+    assert table["position"].to_pylist() == [*range(1, 101), *range(103, 203)]
+    assert [rejection.position for rejection in rows.rejected] == [102]

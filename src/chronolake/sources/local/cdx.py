@@ -1,12 +1,14 @@
 """CDX: a line a capture, fields apart by spaces, columns named by the letters of a legend.
 
-The letters are those of the Internet Archive's CDX file format reference (2003) and CDX 2015. A block whose
-lines all have the legend's number of fields is taken apart by Arrow; any other line by `parse`, one at a time.
+The letters are those of the Internet Archive's CDX file format reference (2003) and CDX 2015. Arrow takes
+apart the lines of a block that have the legend's number of fields; `parse` any other, one at a time.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
@@ -28,8 +30,12 @@ _HEADERLESS: dict[int, Columns] = {
 }
 #: NetarchiveSuite's: no key and no status, and an MD5 at the end of the newer ones.
 _NETARCHIVE: Columns = ("url", "ip", "timestamp", "mime_type", "length", "filename", "offset", "digest")
-#: What only `parse` knows: other line ends, blank lines, and spaces around a line.
-_ODD = (b"\r", b"\n\n", b"\n ", b" \n", b"\0")
+_NEWLINE, _SPACE, _C, _D = b"\n CD"
+#: No plain line has them: NUL, and the carriage return of other line ends.
+_NEVER_PLAIN = (b"\r", b"\0")
+#: One odd line in so many, and a block is read line by line.
+_MOST_ODD = 16
+_Places = np.ndarray[Any, np.dtype[np.int64]]
 _TIME = re.compile(r"[0-9]{8,20}")
 _STATUS = re.compile(r"[0-9]{1,3}|-")
 _IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -95,21 +101,76 @@ def _with_spaces_in_url(fields: Sequence[str], columns: Columns) -> list[str] | 
     return joined if _TIME.fullmatch(timestamp) and _STATUS.fullmatch(status) else None
 
 
-def fast(data: bytes, first: int, columns: Columns, rows: Rows) -> pa.Table | None:
-    """A block's lines as a table; null where the block has anything that only `parse` knows.
+def take_apart(data: bytes, first: int, columns: Columns, rows: Rows) -> tuple[pa.Table | None, Columns]:
+    """A block's lines as a table, and the columns in force after it.
+
+    Lines that only `parse` knows are added to `rows` one by one: a few where the block is in order but for
+    them, all of them, and no table, where it has a new legend, mostly such lines, or what Arrow refuses.
+    """
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE) + 1
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    starts = np.concatenate(([0], ends[:-1]))
+    odd = _odd(data, starts, ends)
+    few = odd.nonzero()[0].tolist()
+    lines = [(first + at, data[starts[at] : ends[at]].removesuffix(b"\n")) for at in few]
+    if len(few) * _MOST_ODD > len(odd) or any(_changes(line, columns) for _, line in lines):
+        return None, _slow(enumerate(data.split(b"\n"), start=first), columns, rows)
+    regular = data
+    if few:
+        bounds = np.array([0, *(edge for at in few for edge in (starts[at], ends[at])), len(data)])
+        regular = b"".join(data[start:end] for start, end in bounds.reshape(-1, 2).tolist())
+    table = _fast(regular, first + np.flatnonzero(~odd), columns, rows)
+    if table is None:
+        return None, _slow(enumerate(data.split(b"\n"), start=first), columns, rows)
+    return table, _slow(lines, columns, rows)
+
+
+def _odd(data: bytes, starts: _Places, ends: _Places) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which lines may be no plain row: blank ones and the next, spaces around, legends, CR, NUL, not UTF-8."""
+    content = np.frombuffer(data, np.uint8)
+    head, last = content[starts], content[np.maximum(ends - 2, 0)]
+    blank = ends - starts <= 1
+    odd = blank | (head == _SPACE) | (last == _SPACE) | ((head == _C) & (content[starts + (~blank)] == _D))
+    if data[-1:] == b" ":
+        odd[-1] = True
+    places = [np.flatnonzero(content == ord(byte)) for byte in _NEVER_PLAIN if byte in data]
+    for found in (*places, _undecodable(data)):
+        odd[np.searchsorted(ends, found, side="right")] = True
+    odd[1:] |= odd[:-1] & (blank | (head == _SPACE))[:-1]
+    return odd
+
+
+def _undecodable(data: bytes) -> list[int]:
+    """A place in each line that is not UTF-8."""
+    found: list[int] = []
+    start = 0
+    while start < len(data):
+        try:
+            data[start:].decode() if start else data.decode()
+        except UnicodeDecodeError as error:
+            found.append(start + error.start)
+            start = data.find(b"\n", found[-1]) + 1 or len(data)
+        else:
+            break
+    return found
+
+
+def _changes(line: bytes, columns: Columns) -> bool:
+    return legend_of(text_of(line)) not in {None, columns}
+
+
+def _fast(data: bytes, numbers: _Places, columns: Columns, rows: Rows) -> pa.Table | None:
+    """Lines of the given numbers as a table; null where Arrow cannot tell them apart.
 
     Lines with another number of fields are handed to `rows` one by one.
     """
-    if data.startswith(b" CDX "):
-        header, _, rest = data.partition(b"\n")
-        if rest and legend_of(text_of(header)) == columns:
-            return fast(rest, first + 1, columns, rows)
-    if data[:1] in {b"\n", b" "} or data[-1:] == b" " or any(odd in data for odd in _ODD) or not _utf8(data):
-        return None
+    if not data:
+        return table_of({}, 0)
     unlike: list[tuple[int, str]] = []
 
     def skip(row: csv.InvalidRow) -> str:
-        unlike.append((row.number, row.text))
+        unlike.append((row.number - 1, row.text))
         return "skip"
 
     names = [str(number) for number in range(len(columns))]
@@ -126,24 +187,22 @@ def fast(data: bytes, first: int, columns: Columns, rows: Rows) -> pa.Table | No
         )
     except pa.ArrowInvalid:
         return None
-    count = table.num_rows
-    skipped = {number for number, _ in unlike}
-    if count + len(unlike) != data.count(b"\n") + (not data.endswith(b"\n")):
+    if table.num_rows + len(unlike) != len(numbers):
         return None
-    for number, line in unlike:
-        rows.add(first + number - 1, line.encode(), parse(line, columns))
-    positions = [first + n for n in range(count + len(unlike)) if n + 1 not in skipped]
+    for at, line in unlike:
+        rows.add(int(numbers[at]), line.encode(), parse(line, columns))
+    positions = np.delete(numbers, [at for at, _ in unlike])
     found = {name: table[str(number)] for number, name in enumerate(columns) if name is not None}
-    return table_of({"position": pa.array(positions, pa.int64()), **found}, count)
+    return table_of({"position": pa.array(positions, pa.int64()), **found}, table.num_rows)
 
 
-def slow(data: bytes, first: int, columns: Columns, rows: Rows) -> Columns:
-    """A block's lines one by one; the columns in force after it, for a legend may stand anywhere.
+def _slow(lines: Iterable[tuple[int, bytes]], columns: Columns, rows: Rows) -> Columns:
+    """Numbered lines one by one; the columns in force after them, for a legend may stand anywhere.
 
     A line of one field after a blank line is a resume key of the Wayback API, and no capture.
     """
     blank = False
-    for number, line in enumerate(data.split(b"\n"), start=first):
+    for number, line in lines:
         text = text_of(line.removesuffix(b"\r"))
         columns = legend_of(text) or columns
         resume_key = blank and text.strip() and " " not in text.strip()
@@ -151,11 +210,3 @@ def slow(data: bytes, first: int, columns: Columns, rows: Rows) -> Columns:
             rows.add(number, line, parse(text, columns))
         blank = not text.strip()
     return columns
-
-
-def _utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

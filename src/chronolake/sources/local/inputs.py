@@ -128,8 +128,8 @@ class Source:
         return bytes(self._held[:size])
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; none at the end."""
-        while not self._held and self._more():
+        """`size` bytes, fewer at the end and none after it."""
+        while len(self._held) < size and self._more():
             pass
         data = bytes(self._held[:size])
         del self._held[:size]

@@ -108,10 +108,7 @@ class _File:
             rows = Rows(self._name)
             table = None
             if not self._refused(block, rows):
-                table = cdx.fast(block.data, block.first, columns, rows)
-                if table is None:
-                    rows = Rows(self._name)
-                    columns = cdx.slow(block.data, block.first, columns, rows)
+                table, columns = cdx.take_apart(block.data, block.first, columns, rows)
             yield self._batch(found.format or "", rows, *([] if table is None else [table]))
         yield from self._end(found, last)
 
