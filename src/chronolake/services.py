@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError
 from chronolake.ingest import Committer, ParquetPipeline
@@ -39,6 +41,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
     Raises:
         DatabaseError: PostgreSQL cannot be reached, is misconfigured, or cannot be migrated.
     """
+    # Arrow's own pool gives memory back to the system and gets it anew for each batch; the C library's keeps it.
+    pa.set_memory_pool(pa.system_memory_pool())
     with ExitStack() as stack:
         database = stack.enter_context(Database.open(settings))
         lake: Lake | None = None

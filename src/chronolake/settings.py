@@ -92,10 +92,10 @@ class DatabaseSettings(_Section):
     )
     pool_size: int = Field(
         default=8,
-        ge=1,
+        ge=6,
         le=200,
         alias="CHRONOLAKE_DB_POOL_SIZE",
-        description="Connections a process may hold.",
+        description="Connections a process may hold; an ingest needs five.",
     )
     connect_timeout_s: float = Field(
         default=10.0, gt=0, le=600, alias="CHRONOLAKE_DB_CONNECT_TIMEOUT_S",

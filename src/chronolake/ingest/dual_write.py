@@ -5,7 +5,7 @@ neither store and ingesting again brings it, or PostgreSQL has it together with 
 staged file, and the committer carries it to the lake exactly once.
 
     BEGIN
-      rows      COPY to a temporary table, INSERT ... ON CONFLICT DO NOTHING RETURNING id
+      rows      those not stored yet
       stage     exactly the stored rows, one sorted Parquet file: temporary name, fsync, rename
       ledger    file, row count, checksum; a logical message of the same words enters the WAL
     COMMIT      from here on the lake owes these rows
@@ -28,6 +28,15 @@ from chronolake.settings import ParquetSettings
 
 
 @dataclass(frozen=True)
+class Inserted:
+    """A batch in an open transaction: the rows that are new."""
+
+    conn: Connection
+    batch_id: int
+    rows: pa.Table
+
+
+@dataclass(frozen=True)
 class Stored:
     """What became of one batch: rows newly stored, and the LSN of its message where it was staged."""
 
@@ -40,52 +49,59 @@ def staged_path(staging: Path, import_id: int, batch_id: int) -> Path:
     return staging / f"import-{import_id}-batch-{batch_id}.parquet"
 
 
-def store(
-    conn: Connection,
-    table: Table,
-    rows: pa.Table,
-    rejected: Sequence[Rejection],
-    *,
-    import_id: int,
-    staging: Path | None,
-    parquet: ParquetSettings,
-) -> Stored:
-    """Store `rows` and `rejected` in the transaction that `conn` has open, staging for the lake.
+@dataclass(frozen=True)
+class DualWrite:
+    """Stores the batches of one import. With `staging` None nothing is staged: the change stream brings the rows."""
 
-    `rows` has the table's columns less `batch_id`, which is given here. The caller commits. Storing the same
-    rows again stores none of them. With `staging` None nothing is staged: the change stream brings the rows.
+    table: Table
+    import_id: int
+    staging: Path | None
+    parquet: ParquetSettings
 
-    Raises:
-        DatabaseError: PostgreSQL refused; nothing of the batch is kept once the caller rolls back.
-        StorageFull: no room for the staged file; likewise.
-    """
-    faults.reach("ingest.before_postgres")
-    batch_id = imports.next_batch(conn)
-    numbered = _with_batch_id(table, rows, batch_id)
-    new = row_store.insert_new(conn, table, numbered)
-    if "registered_domain" in new.column_names:
-        domains.add(conn, new)
-    quarantine.add(conn, import_id, rejected)
-    faults.reach("ingest.after_insert")
-    message_lsn = None
-    if staging is not None and new.num_rows:
-        path = staged_path(staging, import_id, batch_id)
-        staged = stage(table, new, path, parquet)
-        faults.reach("ingest.after_stage")
-        message_lsn = ledger.record(
-            conn,
-            ledger.LedgerBatch(
-                batch_id=batch_id,
-                import_id=import_id,
-                table_name=table.name,
-                path=path.name,
-                rows=staged.rows,
-                bytes=staged.bytes,
-                checksum=staged.checksum,
-            ),
-        )
-    faults.reach("ingest.before_commit")
-    return Stored(rows=new.num_rows, message_lsn=message_lsn)
+    def insert(self, conn: Connection, rows: pa.Table, rejected: Sequence[Rejection]) -> Inserted:
+        """Insert `rows` and `rejected` in the transaction that `conn` has open; the rows that are new.
+
+        `rows` has the table's columns less `batch_id`, which is given here. Rows that are stored already are
+        left out.
+
+        Raises:
+            DatabaseError: PostgreSQL refused; nothing of the batch is kept once the caller rolls back.
+        """
+        faults.reach("ingest.before_postgres")
+        batch_id = imports.next_batch(conn)
+        new = row_store.insert_new(conn, self.table, _with_batch_id(self.table, rows, batch_id))
+        if "registered_domain" in new.column_names:
+            domains.add(conn, new)
+        quarantine.add(conn, self.import_id, rejected)
+        faults.reach("ingest.after_insert")
+        return Inserted(conn, batch_id, new)
+
+    def promise(self, inserted: Inserted) -> Stored:
+        """Stage what was inserted and promise it to the lake, in the same transaction; the caller commits.
+
+        Raises:
+            DatabaseError: PostgreSQL refused; nothing of the batch is kept once the caller rolls back.
+            StorageFull: no room for the staged file; likewise.
+        """
+        message_lsn = None
+        if self.staging is not None and inserted.rows.num_rows:
+            path = staged_path(self.staging, self.import_id, inserted.batch_id)
+            staged = stage(self.table, inserted.rows, path, self.parquet)
+            faults.reach("ingest.after_stage")
+            message_lsn = ledger.record(
+                inserted.conn,
+                ledger.LedgerBatch(
+                    batch_id=inserted.batch_id,
+                    import_id=self.import_id,
+                    table_name=self.table.name,
+                    path=path.name,
+                    rows=staged.rows,
+                    bytes=staged.bytes,
+                    checksum=staged.checksum,
+                ),
+            )
+        faults.reach("ingest.before_commit")
+        return Stored(rows=inserted.rows.num_rows, message_lsn=message_lsn)
 
 
 def _with_batch_id(table: Table, rows: pa.Table, batch_id: int) -> pa.Table:

@@ -1,42 +1,36 @@
 """The ingest pipeline: files in, captures in both stores, and an account of every line.
 
-Three stages overlap: a reader thread parses and normalises, the caller's thread stores batch after batch in
-PostgreSQL, and a committer thread carries what has been stored to the lake. Queues between them are short, so
-memory stays bounded whatever the files' size.
+Four stages overlap: a reader thread parses and normalises, the caller's thread inserts batch after batch into
+PostgreSQL, a finisher stages and commits what was inserted, and a committer carries it to the lake. Queues
+between them are short, so memory stays bounded whatever the files' size.
 """
 
-import queue
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import BinaryIO, Self
 
 import pyarrow as pa
 
-from chronolake import faults
 from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, Table
 from chronolake.capture.host import psl_version
 from chronolake.capture.record import CaptureBatch, RawBatch
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import ChronolakeError
+from chronolake.ingest.batches import Batch, coalesced, read_ahead
 from chronolake.ingest.committer import Carried, Committer
-from chronolake.ingest.dual_write import store
+from chronolake.ingest.dual_write import DualWrite, Stored
+from chronolake.ingest.storer import Storer
 from chronolake.oltp import Database, current_lsn, imports, projects
 from chronolake.settings import Settings
 from chronolake.sources.local import expand, read_captures
 from chronolake.sources.local.normalise import Normaliser
 from chronolake.telemetry import logs, metrics
 
-#: Normalised batches that may wait between reader and store.
-QUEUE_BATCHES = 2
-_OFFER_S = 0.1
 #: Rows that wait before the committer runs beside the store. Each lake commit makes a file per partition, so
 #: a commit should be large; what waits is in PostgreSQL and on disk, not in memory.
 ROWS_PER_CARRY = 1_000_000
-
-T = TypeVar("T")
 
 _log = logs.get_logger(__name__)
 
@@ -96,19 +90,13 @@ class IngestReport:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    captures: CaptureBatch
-    bytes_read: int
-
-
-@dataclass(frozen=True)
 class _Work:
     """One import: what to store where, and `batches`, which needs to know the project's id."""
 
     table: Table
     project: str
     paths: tuple[str, ...]
-    batches: Callable[[int], Iterator[_Batch]]
+    batches: Callable[[int], Iterator[Batch]]
     archive_source: str | None = None
     failures: list[ChronolakeError] = field(default_factory=list)
     bytes_total: int | None = None
@@ -186,20 +174,20 @@ class ParquetPipeline:
     def ingest_pages(self, project: str, pages: Iterable[pa.Table]) -> IngestReport:
         """Store page tables (`CONTENT_ANALYTICS` less project_id and batch_id) of a project's captures."""
 
-        def batches(project_id: int) -> Iterator[_Batch]:
+        def batches(project_id: int) -> Iterator[Batch]:
             for table in pages:
                 column = pa.repeat(pa.scalar(project_id, pa.int32()), table.num_rows)
                 numbered = table.append_column("project_id", column)
-                yield _Batch(CaptureBatch(file="(pages)", table=numbered), bytes_read=0)
+                yield Batch(CaptureBatch(file="(pages)", table=numbered), bytes_read=0)
 
         return self._run(_Work(table=CONTENT_ANALYTICS, project=project, paths=("(pages)",), batches=batches))
 
     def _normalised(
         self, raw: Iterator[RawBatch], project_id: int, archive_source: str | None
-    ) -> Iterator[_Batch]:
+    ) -> Iterator[Batch]:
         normaliser = Normaliser(project_id, archive_source)
-        batches = (_Batch(normaliser.normalise(batch), batch.bytes_read) for batch in raw)
-        return _coalesced(batches, self._settings.ingest.batch_rows)
+        batches = (Batch(normaliser.normalise(batch), batch.bytes_read) for batch in raw)
+        return coalesced(batches, self._settings.ingest.batch_rows)
 
     def _run(self, work: _Work) -> IngestReport:
         started = self._clock.monotonic()
@@ -233,31 +221,31 @@ class ParquetPipeline:
         in_lake = self._committer is not None and self._settings.sync.dual_write
         return IngestReport(import_id, project_id, counts, elapsed, lsn, in_lake, tuple(work.failures))
 
-    def _store(self, work: _Work, batches: Iterator[_Batch], import_id: int, counts: Counts) -> str | None:
+    def _store(self, work: _Work, batches: Iterator[Batch], import_id: int, counts: Counts) -> str | None:
         """Store batch after batch, carrying to the lake beside it; return the last message's LSN."""
         staging = self._settings.staging if self._settings.sync.dual_write else None
         if staging is not None:
             staging.mkdir(parents=True, exist_ok=True)
         lsn: str | None = None
-        with _Carrier(self._committer if staging else None) as carrier:
-            for batch in _read_ahead(batches):
-                with self._database.connection() as conn:
-                    stored = store(
-                        conn,
-                        work.table,
-                        batch.captures.table,
-                        batch.captures.rejected,
-                        import_id=import_id,
-                        staging=staging,
-                        parquet=self._settings.parquet,
-                    )
-                faults.reach("ingest.after_postgres")
-                counts.add(batch.captures, stored.rows)
-                _count_metrics(batch.captures, stored.rows)
-                lsn = stored.message_lsn or lsn
-                carrier.owe(stored.rows)
-                if work.on_progress is not None:
-                    work.on_progress(Progress(batch.bytes_read, work.bytes_total, counts))
+
+        def stored(batch: Batch, outcome: Stored) -> None:
+            nonlocal lsn
+            lsn = outcome.message_lsn or lsn
+            counts.add(batch.captures, outcome.rows)
+            _count_metrics(batch.captures, outcome.rows)
+            carrier.owe(outcome.rows)
+            if work.on_progress is not None:
+                work.on_progress(Progress(batch.bytes_read, work.bytes_total, counts))
+
+        dual_write = DualWrite(
+            table=work.table, import_id=import_id, staging=staging, parquet=self._settings.parquet
+        )
+        with (
+            _Carrier(self._committer if staging else None) as carrier,
+            Storer(database=self._database, write=dual_write, clock=self._clock, on_stored=stored) as storer,
+        ):
+            for batch in read_ahead(batches):
+                storer.store(batch)
         return lsn
 
     def _finish(self, import_id: int, counts: Counts, state: str) -> None:
@@ -315,81 +303,3 @@ def _count_metrics(batch: CaptureBatch, stored: int) -> None:
     metrics.INGEST_LINES.labels(outcome="stored").inc(stored)
     metrics.INGEST_LINES.labels(outcome="duplicate").inc(batch.table.num_rows - stored)
     metrics.INGEST_LINES.labels(outcome="rejected").inc(len(batch.rejected))
-
-
-def _coalesced(batches: Iterator[_Batch], rows: int) -> Iterator[_Batch]:
-    """Batches of up to `rows` rows: a thousand small files are not a thousand transactions, nor a big one one."""
-    held: list[CaptureBatch] = []
-    lines = 0
-    bytes_read = 0
-    for batch in batches:
-        bytes_read = batch.bytes_read
-        for piece in _pieces(batch.captures, rows):
-            if held and lines + piece.read > rows:
-                yield _Batch(_joined(held), bytes_read)
-                held, lines = [], 0
-            held.append(piece)
-            lines += piece.read
-    if held:
-        yield _Batch(_joined(held), bytes_read)
-
-
-def _pieces(batch: CaptureBatch, rows: int) -> Iterator[CaptureBatch]:
-    """The batch in pieces of up to `rows` rows; what was rejected goes with the first."""
-    yield replace(batch, table=batch.table.slice(0, rows))
-    for start in range(rows, batch.table.num_rows, rows):
-        yield CaptureBatch(file=batch.file, table=batch.table.slice(start, rows))
-
-
-def _joined(batches: list[CaptureBatch]) -> CaptureBatch:
-    if len(batches) == 1:
-        return batches[0]
-    table = pa.concat_tables([batch.table for batch in batches])
-    return CaptureBatch(
-        file=batches[0].file,
-        # In order again: indexes are written in order, and two imports lock rows in the same one.
-        table=table.sort_by([(name, "ascending") for name in CDX_RECORDS.sort]),
-        rejected=[rejection for batch in batches for rejection in batch.rejected],
-        repaired=sum(batch.repaired for batch in batches),
-    )
-
-
-class _End:
-    """Marks the end of the reader's queue, with the error that ended it, if any."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
-
-
-def _read_ahead(items: Iterator[T]) -> Iterator[T]:
-    """Run `items` in a thread, at most QUEUE_BATCHES ahead; its error is raised here."""
-    handed: queue.Queue[T | _End] = queue.Queue(maxsize=QUEUE_BATCHES)
-    stopped = threading.Event()
-
-    def offer(item: T | _End) -> bool:
-        # A consumer that gave up empties the queue no more, so waiting for room must end when it stops.
-        while not stopped.is_set():
-            try:
-                handed.put(item, timeout=_OFFER_S)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def read() -> None:
-        try:
-            if all(offer(item) for item in items):
-                offer(_End(None))
-        except BaseException as error:  # noqa: BLE001  # carried to the thread that asked, which raises it
-            offer(_End(error))
-
-    reader = threading.Thread(target=read, name="reader", daemon=True)
-    reader.start()
-    try:
-        while not isinstance(item := handed.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stopped.set()
-        reader.join()

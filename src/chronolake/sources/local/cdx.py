@@ -36,6 +36,7 @@ _NEVER_PLAIN = (b"\r", b"\0")
 #: One odd line in so many, and a block is read line by line.
 _MOST_ODD = 16
 _Places = np.ndarray[Any, np.dtype[np.int64]]
+_Marks = np.ndarray[Any, np.dtype[np.bool_]]
 _TIME = re.compile(r"[0-9]{8,20}")
 _STATUS = re.compile(r"[0-9]{1,3}|-")
 _IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -126,17 +127,19 @@ def take_apart(data: bytes, first: int, columns: Columns, rows: Rows) -> tuple[p
     return table, _slow(lines, columns, rows)
 
 
-def _odd(data: bytes, starts: _Places, ends: _Places) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _odd(data: bytes, starts: _Places, ends: _Places) -> _Marks:
     """Which lines may be no plain row: blank ones and the next, spaces around, legends, CR, NUL, not UTF-8."""
     content = np.frombuffer(data, np.uint8)
     head, last = content[starts], content[np.maximum(ends - 2, 0)]
     blank = ends - starts <= 1
-    odd = blank | (head == _SPACE) | (last == _SPACE) | ((head == _C) & (content[starts + (~blank)] == _D))
+    odd: _Marks = (
+        blank | (head == _SPACE) | (last == _SPACE) | ((head == _C) & (content[starts + (~blank)] == _D))
+    )
     if data[-1:] == b" ":
         odd[-1] = True
     places = [np.flatnonzero(content == ord(byte)) for byte in _NEVER_PLAIN if byte in data]
-    for found in (*places, _undecodable(data)):
-        odd[np.searchsorted(ends, found, side="right")] = True
+    places.append(np.array(_undecodable(data), dtype=np.int64))
+    odd[np.searchsorted(ends, np.concatenate(places), side="right")] = True
     odd[1:] |= odd[:-1] & (blank | (head == _SPACE))[:-1]
     return odd
 

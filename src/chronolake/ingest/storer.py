@@ -1,0 +1,98 @@
+"""Stores batch after batch: while one is staged and committed, the next is inserted already.
+
+Inserting keeps PostgreSQL busy and staging this process, so each waits for the other if they take turns. At
+most two transactions are open, and they commit in the order of their batches.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from chronolake import faults
+from chronolake.clock import Clock
+from chronolake.errors import DatabaseConflict
+from chronolake.ingest.batches import Batch
+from chronolake.ingest.dual_write import DualWrite, Inserted, Stored
+from chronolake.oltp import Database
+from chronolake.telemetry import logs
+
+#: Seconds before each further try where other transactions were in the way.
+RETRY_PAUSES_S = (0.05, 0.2, 1.0)
+
+_log = logs.get_logger(__name__)
+
+
+class Storer:
+    """Stores the batches of one import. `on_stored` is called for each, in order, by the thread that stores."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        write: DualWrite,
+        clock: Clock,
+        on_stored: Callable[[Batch, Stored], None],
+    ) -> None:
+        self._database = database
+        self._write = write
+        self._clock = clock
+        self._on_stored = on_stored
+        self._finisher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
+        self._finishing: tuple[Batch, Future[Stored]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            # Also after an error: what was being committed then counts as stored.
+            self._settle()
+        finally:
+            self._finisher.shutdown()
+
+    def store(self, batch: Batch) -> None:
+        """Insert `batch`, and commit it in the background; an error of an earlier one is raised here.
+
+        Raises:
+            DatabaseConflict: others were in the way, time and again.
+            DatabaseError: PostgreSQL refused; nothing of this batch is kept.
+            StorageFull: no room for a staged file; nothing of its batch is kept.
+        """
+        with ExitStack() as open_transaction:
+            inserted = self._insert(open_transaction, batch)
+            self._settle()
+            self._finishing = batch, self._finisher.submit(self._finish, open_transaction.pop_all(), inserted)
+
+    def _insert(self, transaction: ExitStack, batch: Batch) -> Inserted:
+        for pause_s in (*RETRY_PAUSES_S, None):
+            try:
+                with ExitStack() as attempt:
+                    conn = attempt.enter_context(self._database.connection())
+                    inserted = self._write.insert(conn, batch.captures.table, batch.captures.rejected)
+                    transaction.push(attempt.pop_all())
+                    return inserted
+            except DatabaseConflict as error:
+                if pause_s is None:
+                    raise
+                _log.warning("ingest.conflict", reason=str(error), retry_in_s=pause_s)
+                self._clock.sleep(pause_s)
+        raise AssertionError("the last try returns or raises")
+
+    def _finish(self, transaction: ExitStack, inserted: Inserted) -> Stored:
+        with transaction:
+            stored = self._write.promise(inserted)
+        faults.reach("ingest.after_postgres")
+        return stored
+
+    def _settle(self) -> None:
+        if self._finishing is not None:
+            batch, future = self._finishing
+            self._finishing = None
+            self._on_stored(batch, future.result())
