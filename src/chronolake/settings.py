@@ -187,7 +187,7 @@ class IngestSettings(_Section):
     """Reading captures."""
 
     batch_rows: int = Field(
-        default=200_000, ge=1, le=5_000_000, alias="CHRONOLAKE_INGEST_BATCH_ROWS",
+        default=100_000, ge=1, le=5_000_000, alias="CHRONOLAKE_INGEST_BATCH_ROWS",
         description="Captures stored in one PostgreSQL transaction, and in one staged file.",
     )  # fmt: skip
     max_line_bytes: Bytes = Field(

@@ -30,7 +30,7 @@ from chronolake.telemetry import logs, metrics
 
 #: Rows that wait before the committer runs beside the store. Each lake commit makes a file per partition, so
 #: a commit should be large; what waits is in PostgreSQL and on disk, not in memory.
-ROWS_PER_CARRY = 1_000_000
+ROWS_PER_CARRY = 500_000
 
 _log = logs.get_logger(__name__)
 

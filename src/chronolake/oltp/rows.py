@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,14 @@ def _insert_less_stored(conn: Connection, table: Table, rows: pa.Table) -> pa.Ta
 
 def _copy(cursor: Cursor, table: Table, target: str, rows: pa.Table) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(target), _names(table))
-    with cursor.copy(statement) as copy:
-        for batch in rows.to_batches(max_chunksize=_CSV_ROWS):
-            copy.write(_csv(table, batch))
+    with cursor.copy(statement) as copy, ThreadPoolExecutor(max_workers=1) as ahead:
+        # The next piece is made while PostgreSQL takes this one.
+        batches = iter(rows.to_batches(max_chunksize=_CSV_ROWS))
+        made = ahead.submit(_csv, table, next(batches))
+        for batch in batches:
+            piece, made = made.result(), ahead.submit(_csv, table, batch)
+            copy.write(piece)
+        copy.write(made.result())
 
 
 def _names(table: Table) -> sql.Composed:
