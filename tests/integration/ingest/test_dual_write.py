@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CONTENT_ANALYTICS
-from chronolake.errors import LakeBusy
-from chronolake.ingest import IngestRequest
+from chronolake.errors import LakeBusy, StorageFull
+from chronolake.ingest import IngestRequest, dual_write
 from chronolake.ingest.committer import COMMITTER_LOCK
 from chronolake.services import open_services
 from chronolake.testing import differences
@@ -180,4 +180,57 @@ def test_pages_enter_both_stores(services, sample):
     first = services.pipeline.ingest_pages("news", [pages])
     again = services.pipeline.ingest_pages("news", [pages])
     assert (first.counts.stored, again.counts.stored) == (20, 0)
+    assert differences(services.database, services.lake) == []
+
+
+def test_a_batch_that_loses_a_deadlock_is_inserted_again(services, tmp_path):
+    """Another transaction holds the last row of a batch and then wants the first, which the ingest holds."""
+    path = tmp_path / "one-batch.cdx"
+    path.write_text(HEADER + "".join(line(f"host-{n}", n) for n in range(90)))
+    ingest(services, path)
+    with services.database.connection() as other, ThreadPoolExecutor() as pool:
+        rows = other.execute("DELETE FROM cdx_records RETURNING domain, timestamp, id").fetchall()
+        other.commit()
+        first, last = min(rows), max(rows)
+        _insert(other, last)
+        ingested = pool.submit(ingest, services, path)
+        while not _waiting(other):
+            assert not ingested.done()
+        _insert(other, first)
+        other.commit()
+    assert (ingested.result().counts.stored, ingested.result().counts.duplicate) == (88, 2)
+
+
+def _insert(conn, row):
+    conn.execute(
+        "INSERT INTO cdx_records (domain, timestamp, id, project_id, batch_id, archive_source, url, url_key,"
+        " timestamp_repaired, record_type) VALUES (%s, %s, %s, 1, 0, '', '', '', false, '')",
+        row,
+    )
+
+
+def _waiting(conn):
+    return conn.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone()
+
+
+def test_what_was_committed_before_a_failure_is_counted(services, sample, monkeypatch):
+    staged = []
+
+    def stage(table, rows, path, parquet):
+        staged.append(path)
+        if len(staged) == 3:
+            raise StorageFull("no room left")
+        return real(table, rows, path, parquet)
+
+    real = dual_write.stage
+    monkeypatch.setattr(dual_write, "stage", stage)
+    with pytest.raises(StorageFull):
+        ingest(services, sample)
+    with services.database.connection() as conn:
+        rows = conn.execute("SELECT count(*) FROM cdx_records").fetchone()[0]
+        account = conn.execute("SELECT state, read, stored FROM imports").fetchone()
+    assert rows == 200
+    assert account == ("failed", 200, 200)
+    monkeypatch.undo()
+    assert ingest(services, sample).counts.stored == 250
     assert differences(services.database, services.lake) == []
