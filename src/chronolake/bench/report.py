@@ -195,7 +195,7 @@ class BenchReport:
             ("measure", "value"),
             [
                 (
-                    f"ingest of {_count(self.ingest_rows)} CDX lines, dual write, indexes on",
+                    f"ingest of {_count(self.ingest_rows)} CDX lines (gzip), dual write, indexes on; median of three",
                     f"{_count(round(ingest.captures_per_s))} captures/s in {_time(ingest.elapsed_s)}",
                 ),
                 (
