@@ -16,6 +16,8 @@ from chronolake.api import problems
 from chronolake.errors import ParameterInvalid
 from chronolake.query import QUESTIONS, HybridQueryRouter, Meta, Question, Scope
 
+#: Where the questions lie; the version changes when an answer's form does.
+PREFIX = "/api/v1/analytics"
 #: The plan's paths: each with its question, and the parameters that stand in the path.
 PATHS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("/domains/{domain}/timeline", "domain_timeline", {"domain": "domain"}),
@@ -147,7 +149,7 @@ async def any_question(request: Request) -> Response:
 
 def routes() -> APIRouter:
     """The routes of analytics."""
-    router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"], responses=problems.RESPONSES)
+    router = APIRouter(prefix=PREFIX, tags=["analytics"], responses=problems.RESPONSES)
     for path, name, in_path in PATHS:
         question = QUESTIONS[name]
         router.add_api_route(

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -64,8 +65,8 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def serve(services: Services, port: int) -> None:
-    """Serve on 127.0.0.1 until interrupted.
+def serve(services: Services, port: int, *, on_bound: Callable[[str], None] = lambda _: None) -> None:
+    """Serve on 127.0.0.1 until interrupted; `on_bound` is told the address once the port is ours.
 
     Raises:
         SettingsError: the port is taken, or may not be used.
@@ -79,6 +80,7 @@ def serve(services: Services, port: int) -> None:
                 f"port {port} of 127.0.0.1 cannot be served: {error.strerror}",
                 hint="Choose another: chronolake serve --port N, or CHRONOLAKE_PORT.",
             ) from error
+        on_bound(f"http://127.0.0.1:{port}")
         config = uvicorn.Config(
             create_app(services), log_level="warning", access_log=False, lifespan="off", proxy_headers=False
         )
@@ -113,7 +115,7 @@ async def index() -> dict[str, str]:
     return {
         "documentation": "/docs",
         "openapi": "/openapi.json",
-        "questions": "/api/v1/analytics/questions",
+        "questions": f"{analytics.PREFIX}/questions",
         "health": "/health/ready",
         "metrics": "/metrics",
     }

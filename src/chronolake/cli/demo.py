@@ -1,6 +1,7 @@
 """`chronolake demo`: a generated archive through the ordinary door, three answers, then the API."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,8 @@ from chronolake.api import serve as serve_api
 from chronolake.bench import generator
 from chronolake.cli.ask import show
 from chronolake.cli.ingest import report_document
-from chronolake.cli.output import print_rows, stdout
+from chronolake.cli.output import print_rows
+from chronolake.cli.serve import announce
 from chronolake.ingest import IngestRequest
 from chronolake.query import Scope
 from chronolake.services import Services, open_services
@@ -39,11 +41,9 @@ def demo(
             ],
             title="1. A generated archive of ten years, through the ordinary door",
         )
-        _answer(services)
-        if once:
-            return
-        stdout.print(f"\nServing on http://127.0.0.1:{settings.server.port}/  (Ctrl-C stops)")
-        serve_api(services, settings.server.port)
+        example = f"domains/{_answer(services)}/timeline?interval=year"
+        if not once:
+            serve_api(services, settings.server.port, on_bound=partial(announce, example=example))
 
 
 def sample(settings: Settings) -> Path:
@@ -58,10 +58,11 @@ def sample(settings: Settings) -> Path:
     return path
 
 
-def _answer(services: Services) -> None:
+def _answer(services: Services) -> str:
+    """Ask three questions; the domain that one of them is about."""
     scope = Scope.everything()
 
-    async def ask() -> None:
+    async def ask() -> str:
         top = await services.router.ask("top_domains", {"limit": "5"}, scope=scope)
         show(top, "2. Which domains have the most captures?", as_json=False)
         domain = str(top.rows[0]["domain"])
@@ -71,5 +72,6 @@ def _answer(services: Services) -> None:
         show(timeline, f"3. How was {domain} captured over the years?", as_json=False)
         sources = await services.router.ask("archive_sources_comparison", {}, scope=scope)
         show(sources, "4. How do the archive sources compare?", as_json=False)
+        return domain
 
-    asyncio.run(ask())
+    return asyncio.run(ask())

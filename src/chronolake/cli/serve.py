@@ -4,10 +4,24 @@ from typing import Annotated
 
 import typer
 
+from chronolake.api import PREFIX
 from chronolake.api import serve as serve_api
+from chronolake.cli.output import stderr
 from chronolake.ingest import LedgerCarrier
 from chronolake.services import open_services
 from chronolake.settings import load
+
+
+def announce(address: str, example: str = "archive-sources/comparison") -> None:
+    """Print where to go, with one question of the catalogue as an example."""
+    stderr.print(f"\nServing on {address}  (Ctrl-C stops)")
+    for path, meaning in (
+        ("/docs", "every route"),
+        (f"{PREFIX}/{example}", "a question"),
+        ("/health/ready", "whether each part works"),
+        ("/metrics", "for Prometheus"),
+    ):
+        stderr.print(f"  {meaning:<24}{address}{path}", soft_wrap=True)
 
 
 def serve(
@@ -21,7 +35,7 @@ def serve(
             carrier = LedgerCarrier(committer=services.committer, interval_s=settings.sync.interval_s)
             carrier.start()
         try:
-            serve_api(services, settings.server.port)
+            serve_api(services, settings.server.port, on_bound=announce)
         finally:
             if carrier is not None:
                 carrier.stop()

@@ -8,12 +8,14 @@ should all be killed, the server lives on and the next command joins it.
 import fcntl
 import hashlib
 import os
+import pwd
 import shutil
+import stat
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -151,7 +153,7 @@ class EmbeddedServer:
     def _launch(self) -> None:
         sockets = self._sockets()
         if sockets != self._data:
-            sockets.mkdir(mode=0o700, exist_ok=True)
+            self._make_ours(sockets)
             self._give(sockets)
         quoted = str(sockets).replace("'", "''")
         configuration = self._data / "chronolake.conf"
@@ -184,6 +186,18 @@ class EmbeddedServer:
             return self._data
         name = hashlib.sha256(os.fsencode(self._data)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"chronolake-{os.geteuid()}-{name}"
+
+    def _make_ours(self, folder: Path) -> None:
+        """Make a folder where anybody may; one that somebody else made, or a link, is not used."""
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        ours = {os.geteuid()} | ({pwd.getpwnam(self._user).pw_uid} if self._user else set())
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours:
+            raise DatabaseUnavailable(
+                f"{folder}, where the embedded PostgreSQL would have its socket, is not ours",
+                hint="Remove it, or set CHRONOLAKE_HOME to a shorter path.",
+            )
 
     def _open_the_way(self) -> None:
         """As root: let the server's user reach its programs and its data, by folders it may only pass."""

@@ -99,6 +99,22 @@ def test_a_path_too_long_for_a_socket(tmp_path):
         assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_socket_folder_that_is_a_link_is_refused(tmp_path):
+    """Who may write where sockets lie must not have the server's user given a folder of their choice."""
+    server = EmbeddedServer(tmp_path / ("long-" * 20))
+    sockets = server._sockets()
+    target = tmp_path / "target"
+    target.mkdir()
+    sockets.symlink_to(target)
+    owner = target.stat().st_uid
+    try:
+        with pytest.raises(DatabaseUnavailable, match="is not ours"):
+            server.start()
+    finally:
+        sockets.unlink()
+    assert target.stat().st_uid == owner
+
+
 def test_what_cannot_start_says_why_and_leaves_no_lock(tmp_path):
     server = EmbeddedServer(tmp_path)
     server.start()
