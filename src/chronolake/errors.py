@@ -5,6 +5,7 @@ ChronolakeError
 ├── InputError                   what was handed in cannot be read
 │   ├── InputUnreadable          missing, without rights, a folder with nothing in it
 │   └── FormatUnknown            readable, but no capture index, WARC, ARC or WACZ
+├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
 │   ├── DatabaseConflict         another transaction was in the way
@@ -12,6 +13,7 @@ ChronolakeError
 │   └── MigrationFailed          the schema could not be brought up to date
 ├── LakeError                    the lake
 │   ├── LakeUnavailable          catalog or files out of reach, extension missing
+│   ├── LakeIncomplete           captures are missing, nobody knows how many
 │   ├── LakeBusy                 another committer holds the lock
 │   ├── SchemaMismatch           rows do not have the declared columns
 │   └── StorageFull              no room left on the disk
@@ -76,6 +78,12 @@ class FormatUnknown(InputError):
     hint = "The formats that can be read are listed in docs/formats.md."
 
 
+class OutputError(ChronolakeError):
+    """A file that was asked for cannot be written."""
+
+    retry = Retry.OPERATOR
+
+
 class DatabaseError(ChronolakeError):
     """PostgreSQL could not do what was asked."""
 
@@ -108,6 +116,13 @@ class MigrationFailed(DatabaseError):
 
 class LakeError(ChronolakeError):
     """The lake could not do what was asked."""
+
+
+class LakeIncomplete(LakeError):
+    """The lake lacks captures and does not know how many."""
+
+    retry = Retry.LATER
+    hint = "Ask with engine auto or postgres."
 
 
 class LakeUnavailable(LakeError):

@@ -54,6 +54,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
                 _log.warning("lake.unavailable", error=error.message, hint=error.hint)
                 lake_error = error
         committer = Committer(database=database, lake=lake, settings=settings) if lake else None
+        if committer is not None:
+            committer.recover()
         pipeline = ParquetPipeline(database=database, committer=committer, settings=settings)
         router = stack.enter_context(HybridQueryRouter(database=database, lake=lake, settings=settings))
         yield Services(

@@ -279,7 +279,11 @@ class Settings(BaseModel):
     @cached_property
     def lake_path(self) -> str:
         """Folder or address of the lake's files."""
-        return self.lake.data_path or str(self.home.root / "lake")
+        given = self.lake.data_path
+        if given is None:
+            return str(self.home.root / "lake")
+        # The catalog keeps the folder as it is said, and another command may run in another folder.
+        return given if "://" in given else str(Path(given).expanduser().resolve())
 
     @cached_property
     def staging(self) -> Path:

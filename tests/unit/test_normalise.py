@@ -286,7 +286,7 @@ def test_status(given_status, status):
     ("text", "number"),
     [
         ("0", 0),
-        ("123456789012345678", 123456789012345678),
+        ("123456789012", 123456789012),
         ("-", None),
         ("-3", None),
         (None, None),
@@ -296,6 +296,11 @@ def test_status(given_status, status):
 def test_length_and_offset(text, number):
     row = one(length=text, offset=text)
     assert (row["content_length"], row["warc_record_offset"]) == (number, number)
+
+
+def test_a_timestamp_that_slipped_into_the_length_is_no_length():
+    row = one(length="20150403112233", offset="20150403112233")
+    assert (row["content_length"], row["warc_record_offset"]) == (None, 20150403112233)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,12 @@ def test_the_home_holds_lake_and_staging_unless_told(tmp_path):
     assert told.lake.layout is Layout.YEAR_MONTH
 
 
+def test_a_lake_path_means_the_same_in_every_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load({"CHRONOLAKE_LAKE_PATH": "mine"}).lake_path == str(tmp_path / "mine")
+    assert load({"CHRONOLAKE_LAKE_PATH": "~/mine"}).lake_path == str(Path.home() / "mine")
+
+
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         load({}).server.port = 1

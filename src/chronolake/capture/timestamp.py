@@ -17,6 +17,9 @@ import pyarrow.compute as pc
 MISSING = frozenset({"", "-"})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: The calendar's ends: years 1 and 9999.
+_EARLIEST_S = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+_LATEST_S = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 #: What completes a timestamp that was cut: the first instant it can mean.
 _LOW = "00000101000000"
 #: Year; month, day, hour, minute, second: where each part of 14 digits ends.
@@ -97,6 +100,9 @@ def _parse_iso(text: str, match: re.Match[str]) -> Parsed | None:
     if sign:
         offset = int(hours) * 3600 + int(minutes or 0) * 60
         seconds += offset if sign == "-" else -offset
+        if not _EARLIEST_S <= seconds <= _LATEST_S:
+            # An offset at either end of the calendar leads to a year that no store can hold.
+            return None
     micros = seconds * 1_000_000 + int(fraction[:6].ljust(6, "0") if fraction else 0)
     exact = len(digits) == 14 and not (fraction or "")[6:].strip("0")
     return Parsed(micros, None if exact else text)

@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from psycopg.pq import Conninfo
 
 from chronolake.cli.output import print_json, print_rows, stdout
-from chronolake.errors import LakeUnavailable
+from chronolake.errors import DatabaseError, LakeUnavailable
 from chronolake.oltp import Database, client_program
 from chronolake.services import open_services
 from chronolake.settings import load
@@ -49,10 +53,32 @@ def psql(context: typer.Context) -> None:
     with Database.open(load()) as database:
         program = client_program("psql") or shutil.which("psql")
         if program is None:
-            raise typer.Exit(127)
-        environment = os.environ | {"PGOPTIONS": "-c search_path=chronolake,public"}
-        done = subprocess.run([program, database.url, *context.args], env=environment, check=False)  # noqa: S603  # psql, the user's words
+            raise DatabaseError("there is no psql", hint="apt-get install postgresql-client")
+        environment = os.environ | _libpq_variables(database.url)
+        with _interrupts_left_to_it():
+            done = subprocess.run([program, *context.args], env=environment, check=False)  # noqa: S603  # psql, the user's words
     raise typer.Exit(done.returncode)
+
+
+def _libpq_variables(url: str) -> dict[str, str]:
+    """The address as libpq's environment variables, for everybody on the machine sees a command's arguments."""
+    found = {
+        option.envvar.decode(): option.val.decode()
+        for option in Conninfo.parse(url.encode())
+        if option.envvar and option.val is not None
+    }
+    found["PGOPTIONS"] = f"{found.get('PGOPTIONS', '')} -c search_path=chronolake,public".strip()
+    return found
+
+
+@contextmanager
+def _interrupts_left_to_it() -> Iterator[None]:
+    """Ctrl-C ends psql's statement, and not psql with us."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @lake.command(epilog="Example:\n\n  chronolake lake info --json")

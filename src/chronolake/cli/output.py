@@ -1,9 +1,11 @@
 """What the commands print: JSON documents, tables, errors. Standard output is for answers only."""
 
 import json
+import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import singledispatch
@@ -21,11 +23,15 @@ from chronolake.errors import ChronolakeError
 #: Errors, progress and remarks go here, so that standard output stays one document.
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def print_json(document: object) -> None:
     """Print `document` as one JSON document, non-ASCII text readable."""
-    sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(_speakable(document), default=_plain, ensure_ascii=False, indent=2, allow_nan=False)
+    # A file's name may hold bytes that are no text; as JSON's own escapes they come through.
+    sys.stdout.write(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
@@ -69,6 +75,11 @@ def error_document(error: ChronolakeError) -> dict[str, str]:
     }
 
 
+def _shown(text: str) -> str:
+    """`text` with control characters written out: what archives hold must not steer the terminal."""
+    return escape(_CONTROL.sub(lambda found: repr(found[0])[1:-1], text))
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "[dim]-[/dim]"
@@ -77,8 +88,19 @@ def _cell(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, dict | list):
-        return escape(json.dumps(value, default=_plain, ensure_ascii=False))
-    return escape(str(_plain(value)) if isinstance(value, datetime) else str(value))
+        return _shown(json.dumps(_speakable(value), default=_plain, ensure_ascii=False))
+    return _shown(str(_plain(value)) if isinstance(value, datetime) else str(value))
+
+
+def _speakable(value: object) -> object:
+    """`value` with what JSON cannot say made sayable: null for NaN and infinity, texts for keys."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else str(key): _speakable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_speakable(item) for item in value]
+    return value
 
 
 @singledispatch
@@ -113,6 +135,13 @@ def _(value: bytes) -> str:
     return value.hex()
 
 
+@_plain.register
+def _(value: timedelta) -> float:
+    # Seconds, as every duration of ours.
+    return value.total_seconds()
+
+
+@_plain.register(time)
 @_plain.register(UUID)
 @_plain.register(Path)
 def _(value: object) -> str:

@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from chronolake.cli.output import print_json, print_rows, stderr
+from chronolake.errors import OutputError
 from chronolake.oltp import Database, quarantine
 from chronolake.settings import load
 
@@ -47,7 +48,7 @@ def export(
     written = 0
     with Database.open(load()) as database, database.connection() as conn:
         lines = quarantine.export(conn, import_id=import_id, project=project)
-        target = sys.stdout.buffer if out is None else out.open("wb")
+        target = sys.stdout.buffer if out is None else _opened(out)
         try:
             for line in lines:
                 target.write(line)
@@ -57,3 +58,12 @@ def export(
             if out is not None:
                 target.close()
     stderr.print(f"{written:,} lines exported")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}", hint="Name a file in a folder that can be written."
+        ) from error

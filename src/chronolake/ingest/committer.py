@@ -7,7 +7,8 @@ anew.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class Committer:
         self._lake = lake
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._turn = threading.Lock()
 
     def carry(self) -> Carried:
         """Bring every batch of the ledger that the lake lacks; calling it again does nothing more.
@@ -63,14 +65,27 @@ class Committer:
             LakeError: the lake refused; the batches stay in the ledger.
         """
         batches = rows = 0
-        with self._alone():
+        with self._alone() as still_alone:
             while group := self._next_group():
-                snapshot_id = self._apply(group)
+                snapshot_id = self._apply(group, still_alone)
                 batches += len(group)
                 rows += sum(batch.rows for batch in group)
                 _log.info("lake.committed", snapshot_id=snapshot_id, batches=len(group))
         metrics.LEDGER_PENDING.set(0)
         return Carried(batches=batches, rows=rows, snapshot_id=self._lake.snapshot())
+
+    def recover(self) -> int:
+        """Where the lake was made anew, owe it everything again; how many batches. Else it costs one look.
+
+        Without it the ledger would go on saying that the lake holds what the old one held.
+        """
+        if self._lake.holds_batches():
+            return 0
+        with self._database.connection() as conn:
+            again = ledger.owe_again(conn)
+        if again:
+            _log.warning("lake.made_anew", batches=again)
+        return again
 
     def sweep(self) -> int:
         """Remove staged files that the ledger does not owe and no living import writes; return how many.
@@ -91,22 +106,31 @@ class Committer:
         return removed
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the committer's lock; it falls with the connection, so a dead committer blocks nobody."""
+    def _alone(self) -> Iterator[Callable[[], None]]:
+        """Hold the committer's lock; it falls with the connection, so a dead committer blocks nobody.
+
+        Yields what raises where the connection, and with it the lock, is gone.
+        """
         deadline = self._clock.monotonic() + self._settings.lake.lock_timeout_s
-        with self._database.connection() as conn:
-            while not _try_lock(conn):
+        waited = self._settings.lake.lock_timeout_s
+        # Those of this process wait here, where they hold no connection that the one at work may need.
+        if not self._turn.acquire(timeout=waited):
+            raise LakeBusy(f"this process has been committing to the lake for {waited:g} s")
+        try:
+            with self._database.connection() as conn:
+                while not _try_lock(conn):
+                    conn.commit()
+                    if self._clock.monotonic() > deadline:
+                        raise LakeBusy(f"another process has been committing to the lake for {waited:g} s")
+                    self._clock.sleep(_LOCK_POLL_S)
+                # The lock belongs to the session; an open transaction would hold back vacuum all the while.
                 conn.commit()
-                if self._clock.monotonic() > deadline:
-                    waited = self._settings.lake.lock_timeout_s
-                    raise LakeBusy(f"another process has been committing to the lake for {waited:g} s")
-                self._clock.sleep(_LOCK_POLL_S)
-            # The lock belongs to the session; an open transaction would hold back vacuum all the while.
-            conn.commit()
-            try:
-                yield
-            finally:
-                conn.execute("SELECT pg_advisory_unlock(%s)", [COMMITTER_LOCK])
+                try:
+                    yield lambda: _still_held(conn)
+                finally:
+                    conn.execute("SELECT pg_advisory_unlock(%s)", [COMMITTER_LOCK])
+        finally:
+            self._turn.release()
 
     def _next_group(self) -> list[ledger.LedgerBatch]:
         """The oldest pending batches that fit one commit, of any table."""
@@ -122,11 +146,11 @@ class Committer:
             rows += batch.rows
         return group
 
-    def _apply(self, group: Sequence[ledger.LedgerBatch]) -> int:
+    def _apply(self, group: Sequence[ledger.LedgerBatch], still_alone: Callable[[], None]) -> int:
         ids = [batch.batch_id for batch in group]
         done = self._lake.applied(ids)
         staged = [self._staged(batch) for batch in group if batch.batch_id not in done]
-        snapshot_id = self._lake.apply(staged) if staged else self._lake.snapshot()
+        snapshot_id = self._lake.apply(staged, before_commit=still_alone) if staged else self._lake.snapshot()
         with self._database.connection() as conn:
             ledger.mark_applied(conn, ids, snapshot_id)
         faults.reach("lake.after_ledger")
@@ -156,3 +180,9 @@ class Committer:
 def _try_lock(conn: Connection) -> bool:
     row = conn.execute("SELECT pg_try_advisory_lock(%s)", [COMMITTER_LOCK]).fetchone()
     return bool(row and row[0])
+
+
+def _still_held(conn: Connection) -> None:
+    """Raise where the lock's connection broke: then another may have taken it, and the same batches."""
+    conn.execute("SELECT 1")
+    conn.commit()

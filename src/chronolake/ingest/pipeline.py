@@ -224,8 +224,6 @@ class ParquetPipeline:
     def _store(self, work: _Work, batches: Iterator[Batch], import_id: int, counts: Counts) -> str | None:
         """Store batch after batch, carrying to the lake beside it; return the last message's LSN."""
         staging = self._settings.staging if self._settings.sync.dual_write else None
-        if staging is not None:
-            staging.mkdir(parents=True, exist_ok=True)
         lsn: str | None = None
 
         def stored(batch: Batch, outcome: Stored) -> None:

@@ -10,7 +10,7 @@ time, so a query takes its own.
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -152,6 +152,11 @@ class Lake:
         with self._reading() as cursor:
             return catalog.applied(cursor, batch_ids)
 
+    def holds_batches(self) -> bool:
+        """Whether any batch was ever applied: a lake that was made anew has none."""
+        with self._reading() as cursor:
+            return catalog.batches(cursor) > 0
+
     def info(self) -> LakeInfo:
         """Tables with rows, files, bytes and layout, and the snapshots; from the catalog alone."""
         with self._reading() as cursor:
@@ -179,8 +184,13 @@ class Lake:
             layout_note=note,
         )
 
-    def apply(self, batches: Sequence[StagedBatch]) -> int:
+    def apply(
+        self, batches: Sequence[StagedBatch], *, before_commit: Callable[[], None] = lambda: None
+    ) -> int:
         """Bring staged batches into the lake in one transaction, with the record that they are applied.
+
+        `before_commit` is called when all is written; what it raises keeps everything out. DuckLake sees no
+        conflict between two that add rows, so whoever applies must be alone, and can make sure there.
 
         A batch that the lake holds already is left out. On any error nothing of any batch is in the lake,
         save where the catalog was lost during the commit itself: then ask `applied` before trying again.
@@ -203,6 +213,7 @@ class Lake:
                     writer.insert_files(cursor, of_table, files)
                 writer.record(cursor, todo)
                 faults.reach("lake.before_commit")
+            before_commit()
             cursor.execute("COMMIT")
             faults.reach("lake.after_commit")
             return catalog.current_snapshot(cursor)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from chronolake.capture.columns import Table
-from chronolake.errors import SchemaMismatch, StorageFull
+from chronolake.errors import LakeUnavailable, SchemaMismatch, StorageFull
 from chronolake.lake.order import in_order
 from chronolake.lake.parquet import FULL, sync_folder, write_file
 from chronolake.settings import ParquetSettings
@@ -111,4 +111,9 @@ def _storage(temporary: Path) -> Iterator[None]:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in FULL:
             raise StorageFull(f"no room to stage {temporary.with_suffix('')}") from error
+        if isinstance(error, OSError):
+            raise LakeUnavailable(
+                f"{temporary.with_suffix('')} cannot be staged: {error.strerror}",
+                hint="Give the folder of staged files its rights back, or set CHRONOLAKE_HOME to another.",
+            ) from error
         raise

@@ -68,6 +68,11 @@ def mark_applied(conn: Connection, batch_ids: Sequence[int], snapshot_id: int) -
     conn.execute(statement("ledger_mark_applied"), values)
 
 
+def owe_again(conn: Connection) -> int:
+    """Promise to the lake again what is noted as there, for a lake that was made anew; how many batches."""
+    return conn.execute(statement("ledger_owe_again")).rowcount
+
+
 def owed(conn: Connection, batch_id: int) -> bool:
     """Whether the batch is promised to the lake and not noted as there yet."""
     row = conn.execute(statement("ledger_owed"), [batch_id]).fetchone()
@@ -75,6 +80,8 @@ def owed(conn: Connection, batch_id: int) -> bool:
 
 
 def backlog(conn: Connection) -> Backlog:
-    """How far the lake is behind, in one round trip."""
+    """How far the lake is behind."""
+    # Told before the ledger is read: a batch that commits between the two is then beyond what is promised.
+    end = str(one(conn, "current_lsn")[0])
     row = one(conn, "ledger_backlog")
-    return Backlog(batches=row[0], oldest_s=row[1] or 0.0, covered_lsn=row[2], untold=row[3])
+    return Backlog(batches=row[0], oldest_s=row[1] or 0.0, covered_lsn=row[2] or end, untold=row[3])

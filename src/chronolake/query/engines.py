@@ -7,7 +7,7 @@ import duckdb
 import psycopg
 from psycopg.rows import dict_row
 
-from chronolake.errors import QueryTimeout
+from chronolake.errors import LakeIncomplete, QueryTimeout
 from chronolake.lake import Lake, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
@@ -20,16 +20,25 @@ _BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn(
 
 
 def run_duckdb(
-    lake: Lake, database: Database, text: str, values: Mapping[str, Any], timeout_s: float
+    lake: Lake,
+    database: Database,
+    text: str,
+    values: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    whole: bool,
 ) -> tuple[Rows, Freshness]:
     """Ask the lake; how fresh it is comes from the ledger.
 
     Raises:
+        LakeIncomplete: the lake was to be `whole`, and lacks captures that no ledger names.
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
     with database.connection() as conn:
         fresh = freshness.of_lake(conn)
+    if whole and fresh.as_of_lsn is None:
+        raise LakeIncomplete("it lacks captures that were stored with ENABLE_DUAL_WRITE=false")
     with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall()), fresh

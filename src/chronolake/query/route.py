@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chronolake.errors import LakeError, LakeIncomplete
+
 
 class Engine(StrEnum):
     """What computes an answer."""
@@ -34,6 +36,7 @@ class Reason(StrEnum):
     TRANSACTIONAL = "transactional"
     LAKE_OFF = "lake_off"
     LAKE_FAILED = "lake_failed"
+    LAKE_INCOMPLETE = "lake_incomplete"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ def choose(query_type: QueryType, *, asked: Engine | None, lake_off: str | None)
     )
 
 
-def after_failure(error: str) -> Route:
-    """Where to go when the lake failed on a query that it was chosen for."""
-    return Route(Engine.POSTGRES, f"PostgreSQL answers, for the lake failed: {error}", Reason.LAKE_FAILED)
+def after_failure(error: LakeError) -> Route:
+    """Where to go when the lake failed on a query that it was chosen for, or cannot know all of the answer."""
+    if isinstance(error, LakeIncomplete):
+        reason = f"PostgreSQL answers, for the lake is incomplete: {error.message}"
+        return Route(Engine.POSTGRES, reason, Reason.LAKE_INCOMPLETE)
+    return Route(
+        Engine.POSTGRES, f"PostgreSQL answers, for the lake failed: {error.message}", Reason.LAKE_FAILED
+    )

@@ -126,19 +126,19 @@ class HybridQueryRouter:
         project = values.pop("project", None)
         if project is not None:
             scope = self._narrowed(scope, project)
-        run = self._runner(question, values, scope)
+        run = self._runner(question, values, scope, whole=chosen.code is not route.Reason.ASKED)
         try:
             rows, fresh = run(chosen.engine)
         except LakeError as error:
             if chosen.code is route.Reason.ASKED:
                 raise
             _log.warning("query.lake_failed", question=question.name, error=error.message)
-            chosen = route.after_failure(error.message)
+            chosen = route.after_failure(error)
             rows, fresh = run(chosen.engine)
         return _answered(question.name, rows, chosen, fresh, started)
 
     def _runner(
-        self, question: Question, values: Mapping[str, Any], scope: Scope
+        self, question: Question, values: Mapping[str, Any], scope: Scope, *, whole: bool
     ) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = scope.project_ids is not None
         bound = dict(values)
@@ -154,7 +154,7 @@ class HybridQueryRouter:
                 raise EngineUnavailable(
                     "the lake is off or out of reach", hint="Ask with engine auto or postgres."
                 )
-            return run_duckdb(self._lake, self._database, text, bound, timeout_s)
+            return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole)
 
         return run
 

@@ -6,9 +6,11 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CONTENT_ANALYTICS
-from chronolake.errors import LakeBusy, StorageFull
+from chronolake.errors import DatabaseUnavailable, LakeBusy, StorageFull
 from chronolake.ingest import IngestRequest, dual_write
 from chronolake.ingest.committer import COMMITTER_LOCK
+from chronolake.lake import writer
+from chronolake.oltp import ledger
 from chronolake.services import open_services
 from chronolake.testing import differences
 
@@ -233,4 +235,51 @@ def test_what_was_committed_before_a_failure_is_counted(services, sample, monkey
     assert account == ("failed", 200, 200)
     monkeypatch.undo()
     assert ingest(services, sample).counts.stored == 250
+    assert differences(services.database, services.lake) == []
+
+
+def test_a_lake_made_anew_is_owed_everything_again(services, make_settings, sample, tmp_path):
+    ingest(services, sample)
+    with services.database.connection() as conn:
+        conn.execute("DROP SCHEMA chronolake_lake CASCADE")
+    with open_services(make_settings(CHRONOLAKE_LAKE_PATH=str(tmp_path / "anew"))) as opened:
+        with opened.database.connection() as conn:
+            assert ledger.backlog(conn).batches == 5
+        assert opened.committer.carry().rows == 450
+        assert opened.committer.recover() == 0
+        assert differences(opened.database, opened.lake) == []
+
+
+def test_a_committer_that_lost_its_lock_commits_nothing(services, sample, monkeypatch):
+    committer = services.committer
+    monkeypatch.setattr(type(committer), "carry", lambda self: None)
+    ingest(services, sample)
+    monkeypatch.undo()
+    insert_files = writer.insert_files
+
+    def cut(*given):
+        with services.database.connection() as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                [COMMITTER_LOCK],
+            )
+        return insert_files(*given)
+
+    monkeypatch.setattr(writer, "insert_files", cut)
+    with pytest.raises(DatabaseUnavailable):
+        committer.carry()
+    monkeypatch.undo()
+    assert services.lake.holds_batches() is False
+    assert committer.carry().rows == 450
+    assert differences(services.database, services.lake) == []
+
+
+def test_many_ingests_of_one_process_leave_each_other_connections(services, tmp_path):
+    paths = []
+    for number in range(6):
+        paths.append(tmp_path / f"{number}.cdx")
+        paths[-1].write_text(HEADER + "".join(line(f"many-{number}-{n}", n) for n in range(150)))
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        reports = list(pool.map(lambda path: ingest(services, path), paths))
+    assert [report.counts.stored for report in reports] == [150] * 6
     assert differences(services.database, services.lake) == []

@@ -157,3 +157,8 @@ def test_a_column_is_parsed_as_each_text_is(values):
 @given(valid.map(lambda at: at.replace(microsecond=0)))
 def test_every_date_survives_being_written_and_read(at):
     assert instant(f"{at.year:04}{at:%m%d%H%M%S}") == at.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-02:00"])
+def test_an_offset_that_leads_out_of_the_calendar_is_no_date(text):
+    assert timestamp.parse(text) is None

@@ -1,0 +1,49 @@
+"""What commands print holds whatever an archive holds, and steers no terminal."""
+
+import json
+import math
+from datetime import date, time, timedelta
+
+import pytest
+
+from chronolake.cli.database import _libpq_variables
+from chronolake.cli.output import print_json, print_rows
+
+
+def test_control_characters_are_written_out(capsys):
+    print_rows([{"raw": "a\x1b[2Jb\x9b31m\x07"}])
+    out = capsys.readouterr().out
+    assert "\x1b[2J" not in out
+    assert r"a\x1b[2Jb\x9b31m\x07" in out
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (timedelta(hours=1, milliseconds=500), 3600.5),
+        (time(1, 2, 3), "01:02:03"),
+        (math.nan, None),
+        (math.inf, None),
+        ({date(2020, 1, 2): 1}, {"2020-01-02": 1}),
+        ([math.nan, (1,)], [None, [1]]),
+        ("bad-\udcff.cdx", "bad-\udcff.cdx"),
+    ],
+)
+def test_what_queries_give_is_said_in_json(capsys, value, said):
+    print_json({"value": value})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"value": said}
+    out.encode()
+
+
+def test_psql_is_given_the_password_where_nobody_sees_it():
+    found = _libpq_variables("postgresql://me:s3cret@db:5433/archive?sslmode=require&options=-c%20jit%3Doff")
+    assert found == {
+        "PGUSER": "me",
+        "PGPASSWORD": "s3cret",
+        "PGHOST": "db",
+        "PGPORT": "5433",
+        "PGDATABASE": "archive",
+        "PGSSLMODE": "require",
+        "PGOPTIONS": "-c jit=off -c search_path=chronolake,public",
+    }
