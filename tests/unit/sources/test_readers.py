@@ -426,3 +426,150 @@ def test_a_few_odd_lines_leave_a_block_to_arrow():
     assert table.num_rows == 200
     assert table["position"].to_pylist() == [*range(1, 101), *range(103, 203)]
     assert [rejection.position for rejection in rows.rejected] == [102]
+
+
+def wacz(path, *members):
+    """A WACZ file without compression, so that bytes of its members can be changed in place."""
+    with zipfile.ZipFile(path, "w") as bundle:
+        for name, data in members:
+            bundle.writestr(name, data)
+    return path
+
+
+def encrypted(data):
+    """The ZIP file with the flag of encryption on its first member."""
+    local, central = data.find(b"PK\3\4"), data.find(b"PK\1\2")
+    changed = bytearray(data)
+    changed[local + 6] |= 1
+    changed[central + 8] |= 1
+    return bytes(changed)
+
+
+def test_an_encrypted_member_of_a_wacz_hides_no_other(tmp_path):
+    path = wacz(tmp_path / "x.wacz", ("archive/a.warc", warc(*RECORDS)), ("archive/b.warc", warc(*RECORDS)))
+    path.write_bytes(encrypted(path.read_bytes()))
+    errors = []
+    rows, _, _ = read(path, on_error=errors.append)
+    assert len(rows) == 3
+    assert [type(error) for error in errors] == [InputUnreadable]
+    assert "x.wacz" in str(errors[0])
+    assert "archive/a.warc" in str(errors[0])
+
+
+def test_a_member_of_a_wacz_with_a_bad_checksum_is_told(tmp_path):
+    path = wacz(tmp_path / "x.wacz", ("archive/a.warc", warc(*RECORDS)), ("archive/b.warc", warc(*RECORDS)))
+    path.write_bytes(path.read_bytes().replace(b"hello", b"hullo", 1))
+    errors = []
+    rows, _, _ = read(path, on_error=errors.append)
+    assert len(rows) == 3
+    assert "archive/a.warc: reading failed: Bad CRC-32" in str(errors[0])
+
+
+def test_a_member_of_a_wacz_whose_compression_is_damaged_is_told(tmp_path):
+    path = tmp_path / "x.wacz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("archive/a.warc", warc(*RECORDS))
+    data = bytearray(path.read_bytes())
+    data[60:120] = b"\xff" * 60
+    path.write_bytes(data)
+    with pytest.raises(InputUnreadable, match=r"archive/a\.warc"):
+        read(path)
+
+
+def test_halves_of_surrogate_pairs_in_json_end_nothing(written):
+    reference = '"ref": "warcfile:\\ud800.warc.gz#77"'
+    rows, _, _ = read(written('com,a)/ 20200102030405 {"url": "http://a.com/\\udfff", ' + reference + "}\n"))
+    assert some(rows[0], "url", "filename", "offset") == ("http://a.com/\ufffd", "\ufffd.warc.gz", "77")
+    with pytest.raises(FormatUnknown) as caught:
+        read(written('{"message": "\\ud800"}'))
+    assert str(caught.value).encode()
+
+
+def test_json_that_is_nested_too_deep_is_refused(written):
+    for opened in ("[", '{"a":'):
+        with pytest.raises(FormatUnknown):
+            read(written(opened * 10_000))
+
+
+ODD_NAME = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        warc(*RECORDS, (b"response", b"http://a.com/", b"")),
+        warc(*RECORDS) + b"WARC/1.0\r\nno end",
+        b"filedesc://x.arc 0.0.0.0 20200102030405 text/plain 0\n\n"
+        b"http://a.com/ 1.2.3.4 20200102030405 text/html 5\nhello\n",
+        LEGEND.encode() + ELEVEN.encode() + b"one\n",
+    ],
+    ids=["warc", "truncated", "arc", "cdx"],
+)
+def test_a_files_name_that_is_not_utf8_is_percent_encoded(content, written):
+    path = written(content, ODD_NAME)
+    for batch in read_captures([str(path)], max_line_bytes=1000, batch_rows=10):
+        assert batch.file.endswith("/caf%E9")
+        assert {rejection.file for rejection in batch.rejected} <= {batch.file}
+        assert set(batch.table["filename"].to_pylist()) <= {"caf%E9", "f.warc.gz"}
+
+
+def test_a_file_with_an_odd_name_that_cannot_be_read_is_told_by_a_printable_one(tmp_path, written):
+    paths = [
+        tmp_path / ODD_NAME,
+        written(b"", ODD_NAME + "empty"),
+        written(b"PAR1" + b"\0" * 99, ODD_NAME + "p"),
+    ]
+    for path in paths:
+        with pytest.raises(InputUnreadable, match="caf%E9") as caught:
+            read(path)
+        assert str(caught.value).encode()
+
+
+def test_a_wacz_of_an_odd_name_and_member_names_in_no_known_text(tmp_path):
+    path = wacz(tmp_path / "x.wacz", ("archive/é.warc", warc(*RECORDS)))
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(InputUnreadable, match=r"x\.wacz"):
+        read(path)
+
+
+@pytest.mark.parametrize("digits", [19, 5000])
+def test_a_length_of_too_many_digits_is_none(digits, written):
+    broken = warc(RECORDS[1]).replace(b"Content-Length: ", b"Content-Length: " + b"9" * digits)
+    rows, _, _ = read(written(broken + warc(RECORDS[4])))
+    assert [row["record_type"] for row in rows] == ["response", "resource"]
+
+
+def index_of(**columns):
+    return pa.table({"url": ["http://a.com/"], "fetch_time": ["20200102030405"]} | columns)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        index_of(content_digest=[["a", "b"]]),
+        index_of(url=[{"a": 1}]),
+        index_of(url=[b"\xff"]),
+        index_of(url=pa.array([b"\xff"]).view(pa.string())),
+        index_of().append_column("url", pa.array(["http://b.com/"])),
+    ],
+    ids=["list", "struct", "binary", "not UTF-8", "twice"],
+)
+def test_an_index_in_parquet_with_columns_of_another_kind_is_refused_by_name(table, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path)
+    with pytest.raises(InputUnreadable, match=r"x\.parquet"):
+        read(path)
+
+
+def test_what_a_library_says_of_a_file_names_the_file(monkeypatch, tmp_path, written):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    written(gzip.compress(b"PAR1"), "a.parquet")
+    written(ELEVEN, "b.cdx")
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    errors = []
+    rows, _, _ = read(tmp_path, on_error=errors.append)
+    assert len(rows) == 1
+    assert [type(error) for error in errors] == [InputUnreadable]
+    assert "a.parquet" in str(errors[0])

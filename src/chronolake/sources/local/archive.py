@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from chronolake.capture.record import Reason
 from chronolake.sources.local.inputs import Source
-from chronolake.sources.local.raw import Parsed, Refused
+from chronolake.sources.local.raw import Parsed, Refused, name_of
 
 _CAPTURES = frozenset({"response", "resource", "revisit"})
 _ARC_LINE = re.compile(rb"([^\r\n]*?) ([0-9a-fA-F.:]+|-) ([0-9]{8,20}) ([^\r\n]*?) (-?[0-9]+)\r?\n")
@@ -21,6 +21,8 @@ _MOST_HEADER = 1 << 20
 #: Bytes at the start of a block in which the HTTP header is looked for.
 _HTTP_BYTES = 64 * 1024
 _WARC_START = re.compile(rb"(?:^|\n)(WARC/[01]\.[0-9]+\r?\n)")
+#: A length of more digits is none: no file has an exabyte.
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _STATUS = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3})|HTTP/[0-9.]+ +(-?[0-9]+)")
 
 
@@ -124,7 +126,7 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
         http = reader.peek(min(length or 0, _HTTP_BYTES)) if length else b""
         passed = reader.skip(length or 0)
         if record_type in _CAPTURES:
-            row = _warc_row(fields, record_type, http, PurePath(name).name)
+            row = _warc_row(fields, record_type, http, name_of(PurePath(name).name))
             if not source.compressed:
                 row["offset"] = str(place)
                 row["length"] = str(reader.place - place)
@@ -150,7 +152,7 @@ def _fields(header: bytes) -> dict[str, str]:
 
 
 def _length(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    return int(text) if text is not None and _LENGTH.fullmatch(text) else None
 
 
 def _warc_row(fields: Mapping[str, str], record_type: str, block: bytes, name: str) -> dict[str, str | None]:
@@ -229,7 +231,7 @@ def arc_records(source: Source, name: str) -> Iterator[Found]:
             "redirect_url": http.get("location"),
             "charset": _charset(http.get("content-type")),
             "record_type": "dns" if fields["url"].startswith("dns:") else "response",
-            "filename": PurePath(name).name,
+            "filename": name_of(PurePath(name).name),
         }
         if not source.compressed:
             row |= {"offset": str(place), "length": str(reader.place - place)}

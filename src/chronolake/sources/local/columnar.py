@@ -36,14 +36,19 @@ def open_index(stream: BinaryIO) -> pq.ParquetFile | None:
     """The file, if it has the columns of an index; null for any other Parquet.
 
     Raises:
-        pyarrow.ArrowInvalid: it is damaged.
+        pyarrow.ArrowException: it is damaged.
     """
     file = pq.ParquetFile(stream)
     return file if set(file.schema_arrow.names) >= _NEEDED else None
 
 
 def tables(file: pq.ParquetFile, batch_rows: int) -> Iterator[pa.Table]:
-    """All rows in RAW_SCHEMA, positions from 1."""
+    """All rows in RAW_SCHEMA, positions from 1.
+
+    Raises:
+        pyarrow.ArrowException: it is damaged, or a column holds what is no text, number or time.
+        KeyError: a column is there twice.
+    """
     present = {name: column for name, column in _COLUMNS.items() if column in file.schema_arrow.names}
     position = 1
     for batch in file.iter_batches(batch_size=batch_rows, columns=sorted(set(present.values()))):
@@ -51,7 +56,10 @@ def tables(file: pq.ParquetFile, batch_rows: int) -> Iterator[pa.Table]:
         if "crawl" not in columns and "filename" in columns:
             columns["crawl"] = pc.struct_field(pc.extract_regex(columns["filename"], _CRAWL), "crawl")
         positions = pa.array(range(position, position + batch.num_rows), pa.int64())
-        yield table_of({"position": positions, **columns}, batch.num_rows)
+        table = table_of({"position": positions, **columns}, batch.num_rows)
+        # Parquet says that a column is text; only looking at it proves that it is.
+        table.validate(full=True)
+        yield table
         position += batch.num_rows
 
 

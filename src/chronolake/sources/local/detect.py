@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chronolake.sources.local import cdx, jsons
-from chronolake.sources.local.raw import text_of
+from chronolake.sources.local.raw import text_of, whole
 
 #: Decompressed bytes that are looked at.
 HEAD_BYTES = 64 * 1024
@@ -57,7 +57,7 @@ def _array(text: str) -> Detected:
     start = text.lstrip()[1:].lstrip()
     try:
         first, _ = json.JSONDecoder().raw_decode(start)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Detected(None, why="it is a JSON array without a capture")
     columns = jsons.array_columns(first) if isinstance(first, list) else None
     if columns is not None:
@@ -70,14 +70,14 @@ def _array(text: str) -> Detected:
 def _object(text: str) -> Detected:
     try:
         first, _ = json.JSONDecoder().raw_decode(text.lstrip())
-    except ValueError:
+    except (ValueError, RecursionError):
         first = None
     if isinstance(first, dict):
         if jsons.is_index_object(first):
             return Detected(Format.COMMONCRAWL_JSONL)
         message = first.get("message") or first.get("error")
         if message:
-            return Detected(None, why=f"it is an API's message: {str(message)[:200]}")
+            return Detected(None, why=f"it is an API's message: {(whole(message) or '')[:200]}")
     if '"mementos"' in text:
         return Detected(Format.MEMENTOS)
     return Detected(None, why="it is JSON, but not of captures")

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 import zstandard
 
 from chronolake.errors import InputUnreadable
+from chronolake.sources.local.raw import name_of
 
 #: Bytes that are read from disk at a time.
 _PIECE = 1 << 20
@@ -80,18 +81,19 @@ def opened(file: InputFile, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
             raise InputUnreadable("there is no standard input to read", hint="Name a file.")
         yield stdin
         return
+    name = name_of(file.path)
     try:
         stream = Path(file.path).open("rb")  # noqa: SIM115  # closed below; only opening it may fail here
     except FileNotFoundError:
-        raise InputUnreadable(f"{file.path} does not exist", hint="Check the path.") from None
+        raise InputUnreadable(f"{name} does not exist", hint="Check the path.") from None
     except PermissionError:
-        raise InputUnreadable(f"{file.path} may not be read", hint="Give yourself the right to.") from None
+        raise InputUnreadable(f"{name} may not be read", hint="Give yourself the right to.") from None
     except IsADirectoryError:
         hint = "Name files, or a folder that has some and that you may list."
-        raise InputUnreadable(f"the folder {file.path} has no files in it", hint=hint) from None
+        raise InputUnreadable(f"the folder {name} has no files in it", hint=hint) from None
     except OSError as error:
         hint = "Check the path and its disk."
-        raise InputUnreadable(f"{file.path} cannot be read: {error.strerror}", hint=hint) from error
+        raise InputUnreadable(f"{name} cannot be read: {error.strerror}", hint=hint) from error
     with stream:
         yield stream
 

@@ -43,7 +43,7 @@ def named(values: Mapping[str, Any]) -> dict[str, str | None]:
         value = next((values[alias] for alias in aliases if values.get(alias) is not None), None)
         if value is not None:
             found[column] = whole(value)
-    reference = _WARC_REFERENCE.match(str(values.get("ref", "")))
+    reference = _WARC_REFERENCE.match(whole(values.get("ref")) or "")
     if reference:
         found |= {"filename": reference[1] or None, "offset": reference[2]}
     crawl = _CRAWL.search(found.get("filename") or "")

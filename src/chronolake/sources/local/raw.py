@@ -41,6 +41,17 @@ def text_of(line: bytes) -> str:
     return line.decode("utf-8", "chronolake-percent")
 
 
+def name_of(path: str) -> str:
+    r"""A file's name as text that can be printed and stored; bytes of it that are not UTF-8 become `%E9`."""
+    return _SURROGATE.sub(_odd_byte, path)
+
+
+def _odd_byte(found: re.Match[str]) -> str:
+    # Python hands out such a byte of a path as a half of a surrogate pair, U+DC80 to U+DCFF (PEP 383).
+    byte = ord(found[0]) - 0xDC00
+    return f"%{byte:02X}" if 0x80 <= byte <= 0xFF else "\ufffd"
+
+
 def whole(value: object) -> str | None:
     """A value of JSON as text, as an index would write it; halves of surrogate pairs become U+FFFD."""
     if value is None:

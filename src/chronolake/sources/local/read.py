@@ -1,13 +1,17 @@
 """`read_captures`: any file that holds captures, as raw batches, every line accounted for."""
 
 import json
+import lzma
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, BinaryIO
 
 import pyarrow as pa
+import zstandard
 
 from chronolake.capture.record import RawBatch, Reason
 from chronolake.errors import ChronolakeError, FormatUnknown, InputUnreadable
@@ -15,12 +19,23 @@ from chronolake.sources.local import archive, cdx, columnar, jsons
 from chronolake.sources.local.detect import HEAD_BYTES, Detected, Format, detect
 from chronolake.sources.local.inputs import InputFile, Source, expand, opened
 from chronolake.sources.local.lines import Block, blocks
-from chronolake.sources.local.raw import Parsed, Refused, Rows, text_of
+from chronolake.sources.local.raw import Parsed, Refused, Rows, name_of, text_of
 
 #: Rows gathered one by one before they are handed on.
 _GATHERED = 20_000
 #: A JSON document on one line has to be held whole: at most this many bytes.
 _WHOLE_BYTES = 256 << 20
+#: What the libraries beneath raise where a file is not what they expect, or its disk fails.
+_LIBRARY_ERRORS = (
+    OSError,
+    EOFError,
+    UnicodeError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zstandard.ZstdError,
+    pa.ArrowException,
+)
 _ARCHIVES = (".warc", ".warc.gz", ".arc", ".arc.gz")
 
 
@@ -43,7 +58,7 @@ def read_captures(
     before = 0
     for file in expand(paths):
         try:
-            with opened(file, stdin) as stream:
+            with _told_by_name(file), opened(file, stdin) as stream:
                 yield from _File(file, stream, before, max_line_bytes, batch_rows).batches()
         except ChronolakeError as error:
             if on_error is None:
@@ -52,13 +67,24 @@ def read_captures(
         before += file.size or 0
 
 
+@contextmanager
+def _told_by_name(file: InputFile) -> Iterator[None]:
+    """What a library says of a file it cannot read, as an error that names the file."""
+    try:
+        yield
+    except _LIBRARY_ERRORS as error:
+        raise InputUnreadable(
+            f"{name_of(file.path)} cannot be read: {error}", hint="Fetch the file again."
+        ) from error
+
+
 class _File:
     """One open file on its way through the readers."""
 
     def __init__(
         self, file: InputFile, stream: BinaryIO, before: int, max_line_bytes: int, batch_rows: int
     ) -> None:
-        self._name = "(standard input)" if file.path == "-" else file.path
+        self._name = "(standard input)" if file.path == "-" else name_of(file.path)
         self._path = file.path
         self._stream = stream
         self._before = before
@@ -180,7 +206,7 @@ class _File:
 
     def _archive(self, source: Source, kind: Format, name: str) -> Iterator[RawBatch]:
         records = archive.warc_records if kind is Format.WARC else archive.arc_records
-        rows = Rows(self._name if name == self._path else f"{self._name}:{name}")
+        rows = Rows(self._name if name == self._path else f"{self._name}:{name_of(name)}")
         position = 0
         for record in records(source, name):
             position = record.position
@@ -196,7 +222,7 @@ class _File:
         with self._seekable() as stream:
             try:
                 bundle = zipfile.ZipFile(stream)
-            except (zipfile.BadZipFile, OSError) as error:
+            except (zipfile.BadZipFile, NotImplementedError, UnicodeError, OSError) as error:
                 raise InputUnreadable(
                     f"{self._name} is damaged: {error}", hint="Fetch the file again."
                 ) from None
@@ -206,12 +232,28 @@ class _File:
                     raise FormatUnknown(
                         f"{self._name} holds no captures: it is a ZIP file without WARC files"
                     )
-                for name in names:
-                    with bundle.open(name) as member:
-                        source = Source(_Unzipped(member), name)
-                        kind = detect(source.peek(HEAD_BYTES)).format
-                        if kind in {Format.WARC, Format.ARC}:
-                            yield from self._archive(source, Format(kind), name)
+                yield from self._members(bundle, names)
+
+    def _members(self, bundle: zipfile.ZipFile, names: Sequence[str]) -> Iterator[RawBatch]:
+        """The captures of each member; what is wrong with members is said when the others have been read."""
+        wrong: list[str] = []
+        for name in names:
+            try:
+                member = bundle.open(name)
+            # An encrypted member is a RuntimeError, an unknown compression a NotImplementedError, which is one.
+            except (zipfile.BadZipFile, RuntimeError, OSError) as error:
+                wrong.append(f"{name_of(name)}: {error}")
+                continue
+            with member:
+                source = Source(_Unzipped(member), name)
+                kind = detect(source.peek(HEAD_BYTES)).format
+                if kind in {Format.WARC, Format.ARC}:
+                    yield from self._archive(source, Format(kind), name)
+                elif source.damage:
+                    wrong.append(f"{name_of(name)}: {source.damage}")
+        if wrong:
+            message = f"{len(wrong)} of {len(names)} members of {self._name} cannot be read: {wrong[0]}"
+            raise InputUnreadable(message, hint="Fetch the file again, or unpack it with its password.")
 
     def _columnar(self) -> Iterator[RawBatch]:
         with self._seekable() as stream:
@@ -221,10 +263,9 @@ class _File:
                     raise FormatUnknown(f"{self._name} holds no captures: its columns are not cc-index's")
                 for table in columnar.tables(index, self._batch_rows):
                     yield RawBatch(self._name, Format.COLUMNAR, table, [], self._before + self._source.taken)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise InputUnreadable(
-                    f"{self._name} is damaged: {error}", hint="Fetch the file again."
-                ) from None
+            except (pa.ArrowException, KeyError, OSError) as error:
+                hint = "Fetch the file again, or write it with cc-index's columns."
+                raise InputUnreadable(f"{self._name} cannot be read: {error}", hint=hint) from None
 
     def _seekable(self) -> BinaryIO:
         """The file from its start; standard input and compressed files through a temporary one."""
@@ -252,5 +293,5 @@ class _Unzipped:
         """
         try:
             return self._member.read(size)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
             raise OSError(str(error)) from error
