@@ -573,3 +573,41 @@ def test_what_a_library_says_of_a_file_names_the_file(monkeypatch, tmp_path, wri
     assert len(rows) == 1
     assert [type(error) for error in errors] == [InputUnreadable]
     assert "a.parquet" in str(errors[0])
+
+
+def test_a_damaged_header_between_two_good_records_is_rejected(written):
+    good = warc(RECORDS[1])
+    for damaged in (
+        good.replace(b"WARC/1.0", b"WXRC/1.0"),
+        good.replace(b"WARC-Type", b"WARC-Tipe"),
+        b"\0" * 500,
+    ):
+        rows, rejected, _ = read(written(good + damaged + b"\r\n" + good))
+        assert [row["position"] for row in rows] == [1, 3]
+        assert rejected == [(2, "record")]
+
+
+def test_the_rest_of_a_block_whose_length_was_too_short_is_no_record(written):
+    data = warc(RECORDS[1]).replace(b"Content-Length: %d" % len(HTTP), b"Content-Length: 3") + warc(
+        RECORDS[4]
+    )
+    assert read(written(data))[1] == []
+
+
+def test_a_subfolder_that_may_not_be_listed_is_told(monkeypatch, tmp_path, written):
+    listed = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    written(ELEVEN, "a.cdx")
+    (tmp_path / "secret").mkdir()
+    monkeypatch.setattr(os, "scandir", guarded)
+    errors = []
+    rows, _, _ = read(tmp_path, on_error=errors.append)
+    assert len(rows) == 1
+    assert [str(error) for error in errors] == [
+        f"the folder {tmp_path / 'secret'} cannot be listed: Permission denied"
+    ]

@@ -105,8 +105,14 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
     """The captures of a WARC file, and what could not be read of it."""
     reader = _Reader(source)
     position = 0
+    # Only after a line end may a record begin: what else is there belongs to a block whose length was too short.
+    ended = True
     while reader.past_newlines():
         if not reader.peek(5).startswith(b"WARC/"):
+            if ended:
+                position += 1
+                yield Found(position, Refused(Reason.RECORD, "no WARC record begins here"), reader.peek(4096))
+            ended = True
             if not reader.to_next(_WARC_START):
                 return
             continue
@@ -125,13 +131,16 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
         record_type = fields.get("warc-type", "").lower()
         http = reader.peek(min(length or 0, _HTTP_BYTES)) if length else b""
         passed = reader.skip(length or 0)
-        if record_type in _CAPTURES:
+        ended = reader.peek(1) in {b"\r", b"\n"}
+        if not record_type:
+            yield Found(position, Refused(Reason.RECORD, "the record has no WARC-Type"), header)
+        elif record_type in _CAPTURES:
             row = _warc_row(fields, record_type, http, name_of(PurePath(name).name))
             if not source.compressed:
                 row["offset"] = str(place)
                 row["length"] = str(reader.place - place)
             yield Found(position, row, header)
-        elif passed < (length or 0):
+        if passed < (length or 0):
             return
         if length is None and not reader.to_next(_WARC_START):
             return

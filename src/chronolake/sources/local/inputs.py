@@ -39,7 +39,8 @@ class InputFile:
 def expand(paths: Sequence[str]) -> list[InputFile]:
     """The files that `paths` names: files, folders with all that is in them, globs, `-`.
 
-    A path that leads nowhere stays in the list, so that reading it says what is wrong.
+    A path that leads nowhere stays in the list, and so does a folder that may not be listed, so that reading it
+    says what is wrong.
     """
     found: dict[str, InputFile] = {}
     for path in paths:
@@ -53,11 +54,16 @@ def _names(path: str) -> list[str]:
     if path == "-" or os.path.isfile(path):  # noqa: PTH113  # pathlib raises where this answers False
         return [path]
     if os.path.isdir(path):  # noqa: PTH112  # as above
-        inside = [
-            str(Path(folder) / name) for folder, _, names in os.walk(path) for name in names if name[0] != "."
-        ]
-        return sorted(inside) or [path]
+        return sorted(_inside(path)) or [path]
     return sorted(name for name in glob.glob(path, recursive=True) if os.path.isfile(name)) or [path]  # noqa: PTH113, PTH207  # as above; patterns may be absolute
+
+
+def _inside(path: str) -> list[str]:
+    """The files in a folder and in those in it, and the folders that may not be listed."""
+    unlisted: list[str] = []
+    walk = os.walk(path, onerror=lambda error: unlisted.append(error.filename or path))
+    found = [str(Path(folder) / name) for folder, _, names in walk for name in names if name[0] != "."]
+    return found + unlisted
 
 
 def _size(name: str) -> int | None:
@@ -89,13 +95,23 @@ def opened(file: InputFile, stdin: BinaryIO | None) -> Iterator[BinaryIO]:
     except PermissionError:
         raise InputUnreadable(f"{name} may not be read", hint="Give yourself the right to.") from None
     except IsADirectoryError:
-        hint = "Name files, or a folder that has some and that you may list."
-        raise InputUnreadable(f"the folder {name} has no files in it", hint=hint) from None
+        raise _folder_error(file.path) from None
     except OSError as error:
         hint = "Check the path and its disk."
         raise InputUnreadable(f"{name} cannot be read: {error.strerror}", hint=hint) from error
     with stream:
         yield stream
+
+
+def _folder_error(path: str) -> InputUnreadable:
+    """Why a folder stands where a file should: it may not be listed, or nothing is in it."""
+    try:
+        with os.scandir(path):
+            hint = "Name files, or a folder that has some."
+            return InputUnreadable(f"the folder {name_of(path)} has no files in it", hint=hint)
+    except OSError as error:
+        why = f"the folder {name_of(path)} cannot be listed: {error.strerror}"
+        return InputUnreadable(why, hint="Give yourself the right to, or name other files.")
 
 
 class Readable(Protocol):
