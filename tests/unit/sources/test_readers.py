@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import tracemalloc
 import zipfile
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from chronolake.capture.record import RAW_SCHEMA
 from chronolake.errors import FormatUnknown, InputUnreadable
 from chronolake.sources.local import cdx, expand, read_captures
+from chronolake.sources.local.inputs import Source
 from chronolake.sources.local.raw import Rows, text_of
 
 LEGEND = " CDX N b a m s k r M S V g\n"
@@ -611,3 +613,36 @@ def test_a_subfolder_that_may_not_be_listed_is_told(monkeypatch, tmp_path, writt
     assert [str(error) for error in errors] == [
         f"the folder {tmp_path / 'secret'} cannot be listed: Permission denied"
     ]
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [gzip.compress, bz2.compress, zstandard.ZstdCompressor().compress],
+    ids=["gzip", "bzip2", "zstd"],
+)
+def test_a_small_file_that_holds_much_is_given_out_piece_by_piece(compress):
+    size = 200 << 20
+    source = Source(io.BytesIO(compress(bytes(size))), "x")
+    total, most = 0, 0
+    tracemalloc.start()
+    while data := source.read(1 << 20):
+        total += len(data)
+        most = max(most, tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    assert (total, source.damage) == (size, None)
+    # One read's output, once as it comes and once as it is held, and the piece that is asked for.
+    assert most < 64 << 20
+
+
+@pytest.mark.parametrize(
+    "compress", [bz2.compress, zstandard.ZstdCompressor().compress], ids=["bzip2", "zstd"]
+)
+def test_damage_is_told_and_what_stands_before_it_is_given(compress):
+    first, second = compress(ELEVEN.encode() * 5000), compress(os.urandom(1 << 21))
+    for data, damage in (
+        (first + second[: len(second) // 2], "ends too early"),
+        (first + b"no member", "is damaged"),
+    ):
+        source = Source(io.BytesIO(data), "x")
+        assert source.read(1 << 23).startswith(ELEVEN.encode() * 5000)
+        assert damage in source.damage

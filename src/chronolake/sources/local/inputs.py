@@ -22,6 +22,8 @@ from chronolake.sources.local.raw import name_of
 _PIECE = 1 << 20
 #: Most bytes that one read of a decompressor gives out: a small file can hold gigabytes of zeros.
 _MOST_OUT = 1 << 23
+#: Bytes of the smallest zstd block, and most bytes that any block holds (RFC 8878, 3.1.1.2).
+_ZSTD_BLOCK, _ZSTD_BLOCK_HOLDS = 4, 128 * 1024
 _GZIP, _BZIP2, _ZSTD = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"
 #: A skippable frame, as a WARC's dictionary stands in (RFC 8878, 3.1.2): 0x50 to 0x5F before these.
 _SKIPPABLE_ZSTD = b"\x2a\x4d\x18"
@@ -181,7 +183,7 @@ class Source:
         elif first[:3] == _BZIP2:
             yield from self._members(first, bz2.BZ2Decompressor)
         elif first[:4] == _ZSTD or (first[1:4] == _SKIPPABLE_ZSTD and first[0] >> 4 == 5):
-            yield from self._members(first, lambda: zstandard.ZstdDecompressor().decompressobj())
+            yield from self._members(first, _ZstdMember)
         else:
             while first:
                 yield first
@@ -221,20 +223,72 @@ class Source:
             if 0 < len(data) < 4:
                 data += self._raw()
 
-    def _members(self, data: bytes, make: "Callable[[], object]") -> Iterator[bytes]:
+    def _members(self, data: bytes, make: Callable[[], "_Member"]) -> Iterator[bytes]:
         self.compressed = True
         while data or (data := self._raw()):
             member = make()
-            while not member.eof:  # type: ignore[attr-defined]  # bz2 and zstandard share this face
-                if not data and not (data := self._raw()):
+            while not member.eof:
+                if member.needs_input and not data and not (data := self._raw()):
                     self.damage = "the compressed data ends too early"
                     return
                 try:
-                    out = member.decompress(data)  # type: ignore[attr-defined]  # as above
+                    out = member.decompress(data, _MOST_OUT)
                 except (OSError, zstandard.ZstdError) as error:
                     self.damage = f"the compressed data is damaged: {error}"
                     return
                 data = b""
                 if out:
                     yield out
-            data = member.unused_data  # type: ignore[attr-defined]  # as above
+            data = member.unused_data
+
+
+class _Member(Protocol):
+    """One compressed stream of several, as `bz2.BZ2Decompressor` is."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended."""
+        ...
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether there is nothing more to give out of the data it was given."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given and lies behind the member's end."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Take `data` in addition, and give out at most `max_length` bytes."""
+        ...
+
+
+class _ZstdMember:
+    """zstd with the face of bzip2: its library gives out all at once, so it is given little at a time."""
+
+    def __init__(self) -> None:
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._given = b""
+        self._place = 0
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._place >= len(self._given)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data + self._given[self._place :]
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._given, self._place = self._given[self._place :] + data, 0
+        size = max(_ZSTD_BLOCK, max_length // _ZSTD_BLOCK_HOLDS * _ZSTD_BLOCK)
+        piece = self._given[self._place : self._place + size]
+        self._place += len(piece)
+        return self._frame.decompress(piece)
