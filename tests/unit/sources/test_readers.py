@@ -20,6 +20,7 @@ from chronolake.capture.record import RAW_SCHEMA
 from chronolake.errors import FormatUnknown, InputUnreadable
 from chronolake.sources.local import cdx, expand, read_captures
 from chronolake.sources.local.inputs import Source
+from chronolake.sources.local.lines import BLOCK_BYTES, blocks
 from chronolake.sources.local.raw import Rows, text_of
 
 LEGEND = " CDX N b a m s k r M S V g\n"
@@ -646,3 +647,51 @@ def test_damage_is_told_and_what_stands_before_it_is_given(compress):
         source = Source(io.BytesIO(data), "x")
         assert source.read(1 << 23).startswith(ELEVEN.encode() * 5000)
         assert damage in source.damage
+
+
+def numbered(count):
+    return "".join(ELEVEN.replace("com,a", f"com,{n:08d}") for n in range(count))
+
+
+def test_a_line_beyond_the_limit_leaves_the_others_of_its_block_together(written):
+    path = written(numbered(3000) + ("x" * 1200 + "\n") * 2 + numbered(3000))
+    batches = list(read_captures([str(path)], max_line_bytes=1000, batch_rows=1000))
+    assert [batch.table.num_rows for batch in batches] == [3000, 3000]
+    assert [r.position for batch in batches for r in batch.rejected] == [3001, 3002]
+    assert batches[1].table["position"][0].as_py() == 3003
+
+
+def test_a_carriage_return_ends_no_line_where_one_is_too_long(written):
+    rows, rejected, _ = read(written("a\rb\rc\n" + "x" * 1200 + "\n" + ELEVEN + ELEVEN), max_line_bytes=1000)
+    assert ([row["position"] for row in rows], rejected) == ([3, 4], [(1, "fields"), (2, "too_long")])
+
+
+@pytest.mark.parametrize("name", ["cdx", "cdxj"])
+def test_lines_after_one_beyond_a_block_are_lines_in_a_file_that_ends_too_early(name, written):
+    line = ELEVEN if name == "cdx" else 'com,a)/ 20200102030405 {"url": "http://a.com/"}\n'
+    content = line + "x" * (BLOCK_BYTES + 100) + "\n" + line * 100 + line[:30]
+    packed = gzip.compress(content.encode())
+    # Without its checksum the file has ended too early, and all that stood in it can be read.
+    rows, rejected, _ = read(written(packed[:-8]), max_line_bytes=1000)
+    assert len(rows) == 101
+    assert rejected == [(2, "too_long"), (103, "truncated")]
+
+
+LINES = st.lists(st.sampled_from([b"", b"a", b"a\r", b"abcd", b"abcde", b"abcdefghij"]), max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES, st.booleans(), st.integers(1, 12))
+def test_blocks_hold_every_line_once_under_its_number(lines, ended, size):
+    data = b"\n".join(lines) + b"\n" * (ended and bool(lines))
+    wanted = {n: (line, False) if len(line) <= 4 else (b"", True) for n, line in enumerate(lines, start=1)}
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chronolake.sources.local.lines.BLOCK_BYTES", size)
+        for block in blocks(Source(io.BytesIO(data), "x"), 4):
+            for number, line in enumerate(block.data.removesuffix(b"\n").split(b"\n"), start=block.first):
+                assert number not in found
+                found[number] = (b"" if block.too_long else line, block.too_long)
+    if lines and not ended and not lines[-1]:
+        del wanted[len(lines)]
+    assert found == wanted

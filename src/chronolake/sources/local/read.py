@@ -129,13 +129,21 @@ class _File:
     def _cdx(self, found: Detected) -> Iterator[RawBatch]:
         columns = found.columns
         last = 0
+        rows = Rows(self._name)
         for block in blocks(self._source, self._max_line_bytes):
             last = block.first + block.data.count(b"\n")
-            rows = Rows(self._name)
-            table = None
-            if not self._refused(block, rows):
+            # A batch costs some milliseconds, so that a refused line waits for those after it.
+            if self._refused(block, rows):
+                if len(rows) < _GATHERED:
+                    continue
+                tables = []
+            else:
                 table, columns = cdx.take_apart(block.data, block.first, columns, rows)
-            yield self._batch(found.format or "", rows, *([] if table is None else [table]))
+                tables = [] if table is None else [table]
+            yield self._batch(found.format or "", rows, *tables)
+            rows = Rows(self._name)
+        if len(rows):
+            yield self._batch(found.format or "", rows)
         yield from self._end(found, last)
 
     def _lines(self, found: Detected, parse: Callable[[str], Parsed]) -> Iterator[RawBatch]:
