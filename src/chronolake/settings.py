@@ -121,12 +121,16 @@ class DuckDBSettings(_Section):
         description="Memory one process's engine may use, at most 80 % of the machine's.",
     )
     worker_threads: int = Field(
-        default=4, ge=1, le=1024, alias="DUCKDB_WORKER_THREADS", description="Threads of the engine."
+        default=4,
+        ge=1,
+        le=1024,
+        alias="DUCKDB_WORKER_THREADS",
+        description="Threads of an engine; unset, no more than there are cores.",
     )
     enable_s3: bool = Field(
         default=True,
         alias="DUCKDB_ENABLE_S3",
-        description="Load httpfs, so that Parquet on S3 and HTTP can be read.",
+        description="Load httpfs, so that a lake can lie on S3.",
     )
 
 
@@ -275,6 +279,12 @@ class Settings(BaseModel):
         if "DUCKDB_DATABASE_PATH" in self.origins or _writable(path.parent):
             return path
         return self.home.root / "duckdb" / path.name
+
+    @cached_property
+    def duckdb_threads(self) -> int:
+        """Threads of an engine: as told; the default is no more than there are cores, for more only cost."""
+        told = self.duckdb.worker_threads
+        return told if "DUCKDB_WORKER_THREADS" in self.origins else min(told, os.cpu_count() or 1)
 
     @cached_property
     def lake_path(self) -> str:

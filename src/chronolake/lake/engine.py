@@ -51,7 +51,7 @@ class Engine:
                 "autoload_known_extensions": "false",
                 "allow_unsigned_extensions": "false",
                 "memory_limit": f"{int(allowed * memory_share)}B",
-                "threads": str(threads or settings.duckdb.worker_threads),
+                "threads": str(threads or settings.duckdb_threads),
                 "temp_directory": str(spill),
             },
         )

@@ -246,7 +246,7 @@ class Lake:
         if "://" in self._settings.lake_path:
             yield None
             return
-        threads = min(self._settings.duckdb.worker_threads, os.cpu_count() or 1)
+        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
         files = FileWriter(Path(self._settings.lake_path) / "main", self._settings.parquet, threads)
         try:
             yield files

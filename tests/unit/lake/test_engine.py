@@ -37,6 +37,7 @@ def test_memory_limit(ask):
 
 def test_worker_threads(ask):
     assert ask("SELECT current_setting('threads')", DUCKDB_WORKER_THREADS=3) == 3
+    assert ask("SELECT current_setting('threads')") == min(4, os.cpu_count())
 
 
 @pytest.mark.parametrize(("enabled", "loaded"), [("true", True), ("false", False)])
