@@ -695,3 +695,22 @@ def test_blocks_hold_every_line_once_under_its_number(lines, ended, size):
     if lines and not ended and not lines[-1]:
         del wanted[len(lines)]
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    "line", ["x" * 100_000 + "\n", ELEVEN + "y " * 50_000 + "\n"], ids=["too long", "fields"]
+)
+def test_eight_kibibytes_of_a_rejected_line_are_kept(line, written):
+    path = written(LEGEND + line + ELEVEN)
+    batches = list(read_captures([str(path)], max_line_bytes=1 << 17, batch_rows=1000))
+    rejected = [rejection for batch in batches for rejection in batch.rejected]
+    assert [len(rejection.raw) for rejection in rejected] == [8192]
+
+
+def test_lines_are_handed_on_by_their_bytes_too(written):
+    """A few long lines are as much as twenty thousand short ones."""
+    line = 'com,a)/ 20200102030405 {"url": "http://a.com/"}\n'
+    content = line + line.replace("a.com/", "a.com/" + "x" * 500_000) * 140
+    batches = list(read_captures([str(written(content))], max_line_bytes=1 << 20, batch_rows=1000))
+    assert sum(batch.read for batch in batches) == 141
+    assert max(batch.table.nbytes for batch in batches) < 40 << 20

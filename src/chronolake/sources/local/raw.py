@@ -9,8 +9,11 @@ import pyarrow as pa
 
 from chronolake.capture.record import RAW_SCHEMA, Reason, Rejection
 
-#: Bytes of a rejected line that are kept.
-RAW_KEPT = 64 * 1024
+#: Bytes of a rejected line that are kept: enough to see what it is, and 100 000 of them stay below a gigabyte.
+RAW_KEPT = 8 * 1024
+#: Rows gathered one by one before they are handed on, and bytes of the lines they came from.
+GATHERED_ROWS = 20_000
+_GATHERED_BYTES = 32 << 20
 _NAMES = [field.name for field in RAW_SCHEMA]
 
 
@@ -69,6 +72,7 @@ class Rows:
     def __init__(self, file: str) -> None:
         self.file = file
         self.rejected: list[Rejection] = []
+        self._bytes = 0
         self._rows: list[tuple[int, Mapping[str, str | None], bytes | None]] = []
 
     def add(self, position: int, line: bytes, parsed: Parsed) -> None:
@@ -78,13 +82,19 @@ class Rows:
         if isinstance(parsed, Refused):
             self.reject(position, line, parsed)
             return
+        self._bytes += len(line)
         self._rows.append((position, parsed, None if _is_utf8(line) else line))
 
     def reject(self, position: int, line: bytes, refused: Refused) -> None:
-        """Keep a line that is no row."""
-        self.rejected.append(
-            Rejection(self.file, position, refused.reason, refused.detail, bytes(line[:RAW_KEPT]))
-        )
+        """Keep the beginning of a line that is no row."""
+        kept = bytes(line[:RAW_KEPT])
+        self._bytes += len(kept)
+        self.rejected.append(Rejection(self.file, position, refused.reason, refused.detail, kept))
+
+    @property
+    def full(self) -> bool:
+        """Whether there are enough, by number or by bytes, to hand them on."""
+        return len(self) >= GATHERED_ROWS or self._bytes >= _GATHERED_BYTES
 
     def __len__(self) -> int:
         return len(self._rows) + len(self.rejected)

@@ -19,10 +19,8 @@ from chronolake.sources.local import archive, cdx, columnar, jsons
 from chronolake.sources.local.detect import HEAD_BYTES, Detected, Format, detect
 from chronolake.sources.local.inputs import InputFile, Source, expand, opened
 from chronolake.sources.local.lines import Block, blocks
-from chronolake.sources.local.raw import Parsed, Refused, Rows, name_of, text_of
+from chronolake.sources.local.raw import GATHERED_ROWS, Parsed, Refused, Rows, name_of, text_of
 
-#: Rows gathered one by one before they are handed on.
-_GATHERED = 20_000
 #: A JSON document on one line has to be held whole: at most this many bytes.
 _WHOLE_BYTES = 256 << 20
 #: What the libraries beneath raise where a file is not what they expect, or its disk fails.
@@ -134,7 +132,7 @@ class _File:
             last = block.first + block.data.count(b"\n")
             # A batch costs some milliseconds, so that a refused line waits for those after it.
             if self._refused(block, rows):
-                if len(rows) < _GATHERED:
+                if not rows.full:
                     continue
                 tables = []
             else:
@@ -155,7 +153,7 @@ class _File:
                 continue
             for number, line in enumerate(block.data.split(b"\n"), start=block.first):
                 rows.add(number, line, parse(text_of(line).removeprefix("\ufeff")))
-                if len(rows) >= _GATHERED:
+                if rows.full:
                     yield self._batch(found.format or "", rows)
                     rows = Rows(self._name)
         yield self._batch(found.format or "", rows)
@@ -180,9 +178,9 @@ class _File:
 
     def _array_on_one_line(self, found: Detected) -> Iterator[RawBatch]:
         document = self._document()
-        for start in range(0, len(document), _GATHERED):
+        for start in range(0, len(document), GATHERED_ROWS):
             rows = Rows(self._name)
-            for number, row in enumerate(document[start : start + _GATHERED], start=start + 1):
+            for number, row in enumerate(document[start : start + GATHERED_ROWS], start=start + 1):
                 parsed = jsons.parse_row(row, found.columns)
                 rows.add(number, json.dumps(row, ensure_ascii=True).encode(), parsed)
             yield self._batch(found.format or "", rows)
@@ -219,7 +217,7 @@ class _File:
         for record in records(source, name):
             position = record.position
             rows.add(position, record.raw, record.parsed)
-            if len(rows) >= _GATHERED:
+            if rows.full:
                 yield self._batch(kind, rows)
                 rows = Rows(rows.file)
         if source.damage:
