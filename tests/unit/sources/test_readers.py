@@ -714,3 +714,8 @@ def test_lines_are_handed_on_by_their_bytes_too(written):
     batches = list(read_captures([str(written(content))], max_line_bytes=1 << 20, batch_rows=1000))
     assert sum(batch.read for batch in batches) == 141
     assert max(batch.table.nbytes for batch in batches) < 40 << 20
+
+
+def test_surplus_fields_under_a_legend_without_a_timestamp_are_refused(written):
+    _, rejected, _ = read(written(" CDX N a s\ncom,a)/ http://a.com/ 200\ncom,a)/ http://a.com/ b 200\n"))
+    assert rejected == [(3, "fields")]

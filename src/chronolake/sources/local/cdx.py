@@ -94,7 +94,7 @@ def _row(fields: Sequence[str], columns: Columns) -> dict[str, str | None]:
 def _with_spaces_in_url(fields: Sequence[str], columns: Columns) -> list[str] | None:
     """The fields, the surplus joined to the URL, where the others then are what they should be."""
     surplus = len(fields) - len(columns)
-    if surplus <= 0 or "url" not in columns or "status" not in columns:
+    if surplus <= 0 or not {"url", "timestamp", "status"} <= set(columns):
         return None
     at = columns.index("url")
     joined = [*fields[:at], " ".join(fields[at : at + surplus + 1]), *fields[at + surplus + 1 :]]
