@@ -92,7 +92,10 @@ class DatabaseUnavailable(DatabaseError):
     """PostgreSQL cannot be reached, or the connection broke."""
 
     retry = Retry.LATER
-    hint = "Check that the server of DATABASE_URL runs: chronolake db url"
+    hint = (
+        "Check that the server of DATABASE_URL runs. Without one, it is the embedded server: what ended it, a full"
+        " disk it may be, stands in postgres.log in CHRONOLAKE_HOME."
+    )
 
 
 class DatabaseConflict(DatabaseError):

@@ -50,6 +50,10 @@ def ingest(
             print_error(failure, as_json=False)
         if lake_error is not None:
             stderr.print("[yellow]The lake was out of reach: its batches wait in the ledger.[/yellow]")
+        elif not report.in_lake and settings.sync.dual_write:
+            stderr.print(
+                "[yellow]The lake was busy: its batches wait in the ledger for the next run.[/yellow]"
+            )
     if report.failures:
         raise typer.Exit(1)
 

@@ -30,6 +30,8 @@ COMMITTER_LOCK = 0x6C616B65
 #: Rows that one lake commit takes at most. Files of a commit are split by partition, so a commit should be
 #: large; its rows are sorted in memory, so it should not be huge.
 ROWS_PER_COMMIT = 2_000_000
+#: Bytes of staged files likewise, for rows with long texts.
+BYTES_PER_COMMIT = 512_000_000
 _LOCK_POLL_S = 0.05
 _STAGED_NAME = re.compile(r"import-(\d+)-batch-(\d+)\.parquet")
 
@@ -138,12 +140,13 @@ class Committer:
             pending = ledger.pending(conn)
         metrics.LEDGER_PENDING.set(len(pending))
         group: list[ledger.LedgerBatch] = []
-        rows = 0
+        rows = size = 0
         for batch in pending:
-            if group and rows + batch.rows > ROWS_PER_COMMIT:
+            rows += batch.rows
+            size += batch.bytes
+            if group and (rows > ROWS_PER_COMMIT or size > BYTES_PER_COMMIT):
                 break
             group.append(batch)
-            rows += batch.rows
         return group
 
     def _apply(self, group: Sequence[ledger.LedgerBatch], still_alone: Callable[[], None]) -> int:

@@ -17,7 +17,7 @@ from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, Table
 from chronolake.capture.host import psl_version
 from chronolake.capture.record import CaptureBatch, RawBatch
 from chronolake.clock import Clock, SystemClock
-from chronolake.errors import ChronolakeError
+from chronolake.errors import ChronolakeError, LakeBusy
 from chronolake.ingest.batches import Batch, coalesced, read_ahead
 from chronolake.ingest.committer import Carried, Committer
 from chronolake.ingest.dual_write import DualWrite, Stored
@@ -207,7 +207,7 @@ class ParquetPipeline:
             with self._database.connection() as held, imports.hold(held, import_id):
                 # The lock belongs to the session; an open transaction would hold back vacuum all the while.
                 held.commit()
-                lsn = self._store(work, work.batches(project_id), import_id, counts)
+                lsn, in_lake = self._store(work, work.batches(project_id), import_id, counts)
             state = "failed" if work.failures and not counts.read else "done"
         finally:
             self._finish(import_id, counts, state)
@@ -218,11 +218,15 @@ class ParquetPipeline:
         _log.info(
             "ingest.done", import_id=import_id, read=counts.read, stored=counts.stored, elapsed_s=elapsed
         )
-        in_lake = self._committer is not None and self._settings.sync.dual_write
         return IngestReport(import_id, project_id, counts, elapsed, lsn, in_lake, tuple(work.failures))
 
-    def _store(self, work: _Work, batches: Iterator[Batch], import_id: int, counts: Counts) -> str | None:
-        """Store batch after batch, carrying to the lake beside it; return the last message's LSN."""
+    def _store(
+        self, work: _Work, batches: Iterator[Batch], import_id: int, counts: Counts
+    ) -> tuple[str | None, bool]:
+        """Store batch after batch, carrying to the lake beside it.
+
+        Returns the last message's LSN, and whether all of it is in the lake.
+        """
         staging = self._settings.staging if self._settings.sync.dual_write else None
         lsn: str | None = None
 
@@ -238,13 +242,14 @@ class ParquetPipeline:
         dual_write = DualWrite(
             table=work.table, import_id=import_id, staging=staging, parquet=self._settings.parquet
         )
+        carrier = _Carrier(self._committer if staging else None)
         with (
-            _Carrier(self._committer if staging else None) as carrier,
+            carrier,
             Storer(database=self._database, write=dual_write, clock=self._clock, on_stored=stored) as storer,
         ):
             for batch in read_ahead(batches):
                 storer.store(batch)
-        return lsn
+        return lsn, carrier.caught_up
 
     def _finish(self, import_id: int, counts: Counts, state: str) -> None:
         with self._database.connection() as conn:
@@ -269,6 +274,8 @@ class _Carrier:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="committer")
         self._running: Future[Carried] | None = None
         self._owed = 0
+        #: whether the last carry brought all that was owed
+        self.caught_up = False
 
     def __enter__(self) -> Self:
         if self._committer is not None:
@@ -280,7 +287,8 @@ class _Carrier:
             self._wait()
             if self._committer is not None and error_type is None:
                 # Also when nothing was new: a run that died may have left batches in the ledger.
-                self._committer.carry()
+                self._running = self._pool.submit(self._committer.carry)
+                self._wait()
         finally:
             self._pool.shutdown()
 
@@ -293,8 +301,16 @@ class _Carrier:
             self._owed = 0
 
     def _wait(self) -> None:
-        if self._running is not None:
+        if self._running is None:
+            return
+        try:
             self._running.result()
+        except LakeBusy as error:
+            # Whoever keeps the lake busy carries these batches too, or the next run does: they are in the ledger.
+            _log.warning("ingest.lake_busy", reason=error.message)
+            self.caught_up = False
+        else:
+            self.caught_up = True
 
 
 def _count_metrics(batch: CaptureBatch, stored: int) -> None:

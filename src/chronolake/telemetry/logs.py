@@ -24,6 +24,8 @@ def configure(settings: LogSettings) -> None:
     """Set form and level of every log line of this process; calling it again changes them."""
     # It warns of SQL that it does not know, and quotes it; what becomes of such a text we say ourselves.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
+    # It tells of each attempt to connect; that none succeeded is told by the error that comes of it.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
