@@ -228,3 +228,18 @@ def test_a_line_beyond_all_bounds_is_rejected_and_the_rest_stored(shell, tmp_pat
         file.write(b"\n" + LINES[1].encode())
     account = shell.json("ingest", path, "--project", "long")
     assert (account["stored"], account["rejected_by_reason"]) == (2, {"too_long": 1})
+
+
+def test_a_file_whose_name_is_no_text_is_ingested(shell, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.cdx")
+    path.write_text(HEADER + "".join(LINES[:3]) + "one line too short\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "chronolake", "ingest", str(path), "--project", "odd-name", "--json"],
+        env=shell.environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["stored"] == 3
+    [rejected] = shell.json("quarantine", "--project", "odd-name")
+    assert rejected["file"].endswith("/caf%E9.cdx")

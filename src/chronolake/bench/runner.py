@@ -108,7 +108,11 @@ def run(
 
 def own_settings(settings: Settings, home: Path) -> Settings:
     """The settings in force, for a home, a server and a lake of the run's own."""
-    kept = {line.variable: line.value for line in show(settings) if line.variable in TOLD}
+    kept = {
+        line.variable: line.value
+        for line in show(settings)
+        if line.variable in TOLD and line.variable in settings.origins
+    }
     scratch = home / "duckdb" / "bench.db"
     return load(kept, CHRONOLAKE_HOME=str(home), DUCKDB_DATABASE_PATH=str(scratch))
 

@@ -62,7 +62,7 @@ class Rejection:
     position: int
     reason: Reason
     detail: str
-    #: the bytes as read, cut to the first 64 KiB
+    #: the bytes as read, cut to the first 8 KiB
     raw: bytes
 
 

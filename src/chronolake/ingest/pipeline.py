@@ -24,7 +24,7 @@ from chronolake.ingest.dual_write import DualWrite, Stored
 from chronolake.ingest.storer import Storer
 from chronolake.oltp import Database, current_lsn, imports, projects
 from chronolake.settings import Settings
-from chronolake.sources.local import expand, read_captures
+from chronolake.sources.local import expand, name_of, read_captures
 from chronolake.sources.local.normalise import Normaliser
 from chronolake.telemetry import logs, metrics
 
@@ -145,7 +145,7 @@ class ParquetPipeline:
             _Work(
                 table=CDX_RECORDS,
                 project=request.project,
-                paths=request.paths,
+                paths=tuple(map(name_of, request.paths)),
                 batches=lambda project_id: self._normalised(raw, project_id, request.archive_source),
                 archive_source=request.archive_source,
                 failures=failures,

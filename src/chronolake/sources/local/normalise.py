@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from chronolake.capture import digest, host, identity, surt, timestamp
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.capture.record import RAW_SCHEMA, CaptureBatch, RawBatch, Reason, Rejection
+from chronolake.sources.local.raw import RAW_KEPT
 
 #: Columns of the result: all that both stores hold, less the batch number that the store gives.
 SCHEMA = pa.schema([field for field in CDX_RECORDS.arrow_schema if field.name != "batch_id"])
@@ -24,7 +25,6 @@ _SOURCES = {
     "common-crawl": "commoncrawl",
     "cc": "commoncrawl",
 }
-_RAW_KEPT_BYTES = 64 * 1024
 _NULL_TEXT = pa.scalar(None, pa.string())
 #: Most digits that surely fit the column.
 _INT32_DIGITS = 9
@@ -196,9 +196,9 @@ def _raw_line(row: dict[str, str | bytes | None]) -> bytes:
     """The line as read where it was kept; else its fields in the order of RAW_SCHEMA, with spaces between."""
     line = row["raw_line"]
     if isinstance(line, bytes):
-        return line[:_RAW_KEPT_BYTES]
+        return line[:RAW_KEPT]
     fields = [row[name] for name in RAW_SCHEMA.names if name not in {"position", "raw_line"}]
-    return " ".join(str(field) for field in fields if field is not None).encode()[:_RAW_KEPT_BYTES]
+    return " ".join(str(field) for field in fields if field is not None).encode()[:RAW_KEPT]
 
 
 def _addressed(rows: _Rows, urls: pa.StringArray) -> dict[str, pa.Array]:
