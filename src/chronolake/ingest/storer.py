@@ -7,7 +7,6 @@ most two transactions are open, and they commit in the order of their batches.
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 from chronolake import faults
@@ -45,12 +44,7 @@ class Storer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             # Also after an error: what was being committed then counts as stored.
             self._settle()
@@ -71,19 +65,21 @@ class Storer:
             self._finishing = batch, self._finisher.submit(self._finish, open_transaction.pop_all(), inserted)
 
     def _insert(self, transaction: ExitStack, batch: Batch) -> Inserted:
-        for pause_s in (*RETRY_PAUSES_S, None):
+        for pause_s in RETRY_PAUSES_S:
             try:
-                with ExitStack() as attempt:
-                    conn = attempt.enter_context(self._database.connection())
-                    inserted = self._write.insert(conn, batch.captures.table, batch.captures.rejected)
-                    transaction.push(attempt.pop_all())
-                    return inserted
+                return self._insert_once(transaction, batch)
             except DatabaseConflict as error:
-                if pause_s is None:
-                    raise
-                _log.warning("ingest.conflict", reason=str(error), retry_in_s=pause_s)
+                _log.warning("ingest.conflict", reason=error.message, retry_in_s=pause_s)
                 self._clock.sleep(pause_s)
-        raise AssertionError("the last try returns or raises")
+        return self._insert_once(transaction, batch)
+
+    def _insert_once(self, transaction: ExitStack, batch: Batch) -> Inserted:
+        """Insert, and leave the transaction open for `transaction` to end; on an error it is rolled back."""
+        with ExitStack() as attempt:
+            conn = attempt.enter_context(self._database.connection())
+            inserted = self._write.insert(conn, batch.captures.table, batch.captures.rejected)
+            transaction.push(attempt.pop_all())
+            return inserted
 
     def _finish(self, transaction: ExitStack, inserted: Inserted) -> Stored:
         with transaction:
