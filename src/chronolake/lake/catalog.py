@@ -1,6 +1,7 @@
 """What the lake's catalog says of itself: snapshots, tables, files, layout, what has been applied.
 
-Plain reads through a DuckDB cursor. The catalog's own tables are documented by the DuckLake specification 1.0
+Plain reads, by a DuckDB cursor where DuckDB's own view of the lake counts. The catalog's tables are documented by the
+DuckLake specification 1.0
 (https://ducklake.select/docs/stable/specification/tables/overview).
 """
 
@@ -10,13 +11,11 @@ from datetime import datetime
 from typing import Any
 
 import duckdb
+from psycopg import Connection
 
+from chronolake.lake.commit import CATALOG_SCHEMA
 from chronolake.lake.layout import layout_named
-from chronolake.lake.schema import APPLIED_TABLE
-from chronolake.settings import Layout
 
-#: Schema of the DuckLake catalog in PostgreSQL.
-CATALOG_SCHEMA = "chronolake_lake"
 #: That schema, as the attached lake shows it.
 _META = f"__ducklake_metadata_lake.{CATALOG_SCHEMA}"
 
@@ -73,30 +72,14 @@ def current_snapshot(cursor: duckdb.DuckDBPyConnection) -> int:
     return int(_one(cursor, "SELECT id FROM lake.current_snapshot()")[0])
 
 
-def applied(cursor: duckdb.DuckDBPyConnection, batch_ids: Collection[int]) -> set[int]:
-    """Those of `batch_ids` that the lake holds."""
-    found = cursor.execute(
-        f"SELECT DISTINCT batch_id FROM lake.{APPLIED_TABLE} WHERE list_contains(?::BIGINT[], batch_id)",
-        [list(batch_ids)],
-    )
-    return {int(row[0]) for row in found.fetchall()}
-
-
-def checkpoint(cursor: duckdb.DuckDBPyConnection) -> Checkpoint:
+def checkpoint(conn: Connection) -> Checkpoint:
     """The newest snapshot and batch, read in one transaction."""
-    cursor.execute("BEGIN")
-    try:
-        snapshot_id = current_snapshot(cursor)
-        # An LSN is two hexadecimal numbers, so its text does not order as it does.
-        row = cursor.execute(
-            f"SELECT message_lsn, applied_at FROM lake.{APPLIED_TABLE} WHERE message_lsn IS NOT NULL"
-            " ORDER BY lpad(split_part(message_lsn, '/', 1), 8, '0') DESC,"
-            " lpad(split_part(message_lsn, '/', 2), 8, '0') DESC LIMIT 1"
-        ).fetchone()
-    finally:
-        cursor.execute("ROLLBACK")
-    lsn, at = row or (None, None)
-    return Checkpoint(snapshot_id=snapshot_id, message_lsn=lsn, committed_at=at)
+    row = conn.execute(
+        "SELECT (SELECT max(snapshot_id) FROM ducklake_snapshot), b.message_lsn::text, b.applied_at"
+        " FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT message_lsn, applied_at FROM chronolake_batches"
+        " WHERE message_lsn IS NOT NULL ORDER BY message_lsn DESC LIMIT 1) b ON true"
+    ).fetchone()
+    return Checkpoint(*(row or (0, None, None)))
 
 
 def columns(cursor: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
@@ -124,9 +107,10 @@ def snapshots(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int, datetime]:
     return int(count), int(newest), at
 
 
-def batches(cursor: duckdb.DuckDBPyConnection) -> int:
+def batches(conn: Connection) -> int:
     """How many batches have been applied."""
-    return int(_one(cursor, f"SELECT count(*) FROM lake.{APPLIED_TABLE}")[0])
+    row = conn.execute("SELECT count(*) FROM chronolake_batches").fetchone()
+    return int(row[0]) if row else 0
 
 
 def tables(
@@ -159,11 +143,6 @@ def tables(
         for name in named
         if name in sizes
     )
-
-
-def layouts(cursor: duckdb.DuckDBPyConnection) -> dict[str, Layout | None]:
-    """How the lake partitions each table that has partitions; None: in a way that is not one of ours."""
-    return {name: layout_named(transforms) for name, transforms in _transforms(cursor).items()}
 
 
 def _transforms(cursor: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:

@@ -1,8 +1,8 @@
 """`Lake`: the analytical copy, exactly once.
 
-Rows and the record that their batch is applied enter in one DuckLake transaction, so a batch is in the lake
-whole or not at all, and one that comes again is recognised. Readers see whole snapshots, in this process and
-in others, while a writer commits.
+Rows and the record that their batch is applied enter in one commit, so a batch is in the lake whole or not at all,
+and one that comes again is recognised. Readers see whole snapshots, in this process and in others, while a writer
+commits.
 
 Threads: every method may be called from any thread. Writes queue on one lock. A cursor is for one thread at a
 time, so a query takes its own.
@@ -25,7 +25,9 @@ from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
 from chronolake.errors import LakeBusy, LakeUnavailable
 from chronolake.lake import catalog, schema, writer
-from chronolake.lake.catalog import CATALOG_SCHEMA, Checkpoint, LakeInfo
+from chronolake.lake import commit as commits
+from chronolake.lake.catalog import Checkpoint, LakeInfo
+from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
@@ -37,12 +39,14 @@ from chronolake.settings import Settings
 SETUP_LOCK = 0x6C6B7462
 #: Files near this size skip well and open fast (docs/decisions/0003-lake-layout.md).
 TARGET_FILE_BYTES = 128_000_000
-#: Rows are compressed in this share of the engine's memory; what does not fit spills.
-WRITER_MEMORY_SHARE = 0.5
+#: Columns are derived for the writer in this share of the engine's memory.
+WRITER_MEMORY_SHARE = 0.25
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
 SANDBOX_MEMORY_SHARE = 0.25
 #: And spill this much.
 SANDBOX_SPILL = "10GB"
+#: Where a lake of version 0.1.0 noted the batches that it holds.
+OLD_BATCHES = "applied_batches"
 
 
 class Lake:
@@ -57,6 +61,12 @@ class Lake:
         self._opening = threading.Lock()
         self._sandbox: Engine | None = None
         self._writer: Engine | None = None
+        self._catalog = Catalog(
+            database_url,
+            self._scrub,
+            connect_timeout_s=settings.database.connect_timeout_s,
+            lock_timeout_s=settings.lake.lock_timeout_s,
+        )
         self._engine = Engine.open(settings)
 
     @classmethod
@@ -90,9 +100,9 @@ class Lake:
 
     def close(self) -> None:
         """Let go of catalog and engine. Calling it twice is safe."""
-        for engine in (self._sandbox, self._writer, self._engine):
-            if engine is not None:
-                engine.close()
+        for part in (self._sandbox, self._writer, self._engine, self._catalog):
+            if part is not None:
+                part.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor with the lake's tables in reach by name; one per query, close it or use `with`.
@@ -142,20 +152,20 @@ class Lake:
 
     def checkpoint(self) -> Checkpoint:
         """How far the lake is: newest snapshot, and WAL position and time of the newest batch in it."""
-        with self._reading() as cursor:
-            return catalog.checkpoint(cursor)
+        with self._catalog.reading() as conn:
+            return catalog.checkpoint(conn)
 
     def applied(self, batch_ids: Collection[int]) -> set[int]:
         """Those of `batch_ids` that the lake holds."""
         if not batch_ids:
             return set()
-        with self._reading() as cursor:
-            return catalog.applied(cursor, batch_ids)
+        with self._catalog.reading() as conn:
+            return commits.applied(conn, batch_ids)
 
     def holds_batches(self) -> bool:
         """Whether any batch was ever applied: a lake that was made anew has none."""
-        with self._reading() as cursor:
-            return catalog.batches(cursor) > 0
+        with self._catalog.reading() as conn:
+            return catalog.batches(conn) > 0
 
     def info(self) -> LakeInfo:
         """Tables with rows, files, bytes and layout, and the snapshots; from the catalog alone."""
@@ -163,8 +173,9 @@ class Lake:
             present = catalog.columns(cursor)
             tables = catalog.tables(cursor, list(TABLES), present)
             count, newest, at = catalog.snapshots(cursor)
-            checkpoint = catalog.checkpoint(cursor)
-            batches = catalog.batches(cursor)
+        with self._catalog.reading() as conn:
+            checkpoint = catalog.checkpoint(conn)
+            batches = catalog.batches(conn)
         asked = self._settings.lake.layout
         other = sorted({table.layout for table in tables if table.layout != asked})
         note = (
@@ -187,10 +198,9 @@ class Lake:
     def apply(
         self, batches: Sequence[StagedBatch], *, before_commit: Callable[[], None] = lambda: None
     ) -> int:
-        """Bring staged batches into the lake in one transaction, with the record that they are applied.
+        """Bring staged batches into the lake in one commit, with the record that they are applied.
 
-        `before_commit` is called when all is written; what it raises keeps everything out. DuckLake sees no
-        conflict between two that add rows, so whoever applies must be alone, and can make sure there.
+        `before_commit` is called when all is written; what it raises keeps everything out.
 
         A batch that the lake holds already is left out. On any error nothing of any batch is in the lake,
         save where the catalog was lost during the commit itself: then ask `applied` before trying again.
@@ -200,23 +210,35 @@ class Lake:
 
         Raises:
             SchemaMismatch: a file has not the declared columns, or not the rows its batch promises.
-            LakeBusy: another process committed in conflict with this one.
+            LakeBusy: another process committed at the same time.
             LakeUnavailable: the catalog was lost.
             StorageFull: no room for the lake's files.
         """
-        with self._transaction() as cursor:
-            done = catalog.applied(cursor, [batch.batch_id for batch in batches])
-            todo = [batch for batch in batches if batch.batch_id not in done]
-            with self._files() as files:
-                for name in sorted({batch.table.name for batch in todo}):
-                    of_table = [batch for batch in todo if batch.table.name == name]
-                    writer.insert_files(cursor, of_table, files)
-                writer.record(cursor, todo)
+        done = self.applied([batch.batch_id for batch in batches])
+        todo = [batch for batch in batches if batch.batch_id not in done]
+        by_table: dict[str, list[StagedBatch]] = {}
+        for batch in todo:
+            by_table.setdefault(batch.table.name, []).append(batch)
+        with self._writes() as files:
+            laid = {
+                name: (
+                    of_table[0].table,
+                    self._lay_down(of_table[0].table, writer.staged_rows(of_table), files),
+                )
+                for name, of_table in sorted(by_table.items())
+            }
+            with self._catalog.commit() as commit:
+                if commit.applied([batch.batch_id for batch in todo]):
+                    raise LakeBusy("another process applied the same batches at the same time")
+                for table, data_files in laid.values():
+                    commit.add(table, data_files)
+                commit.note_batches([(b.batch_id, b.table.name, b.message_lsn, b.file.rows) for b in todo])
                 faults.reach("lake.before_commit")
-            before_commit()
-            cursor.execute("COMMIT")
+                before_commit()
+                snapshot_id = commit.finish()
+        with self.errors_translated():
             faults.reach("lake.after_commit")
-            return catalog.current_snapshot(cursor)
+        return snapshot_id
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Add `rows` to the lake alone, without PostgreSQL: for benchmarks, and for lakes that are only read.
@@ -225,46 +247,42 @@ class Lake:
 
         Raises:
             SchemaMismatch: `rows` has not exactly the declared columns.
-            LakeBusy: another process committed in conflict with this one.
+            LakeBusy: another process committed at the same time.
             LakeUnavailable: the catalog was lost.
             StorageFull: no room for the lake's files.
         """
         checked = conform(table, rows)
-        with self._transaction() as cursor:
-            with self._files() as files:
-                writer.insert(cursor, table, checked, files)
-            cursor.execute("COMMIT")
-            return catalog.current_snapshot(cursor)
+        with self._writes() as files:
+            data_files = self._lay_down(table, checked, files)
+            with self._catalog.commit() as commit:
+                commit.add(table, data_files)
+                return commit.finish()
+
+    def _lay_down(self, table: Table, rows: pa.Table, files: FileWriter) -> list[DataFile]:
+        held = self._catalog.tables()[table.name]
+        with self._writing_engine().cursor() as cursor:
+            return writer.lay_down(cursor, table, held, rows, files)
 
     @contextmanager
-    def _files(self) -> Iterator[FileWriter | None]:
-        """What writes the lake's files; null where the lake does not lie in a folder.
+    def _writes(self) -> Iterator[FileWriter]:
+        """What writes the files of one commit; they go where the body fails.
 
-        What is written within goes where the body fails. It stays where the commit fails after it, for a
-        commit whose answer was lost may have happened: files that no snapshot knows cost room, missing ones data.
+        A commit whose answer was lost may have happened: then its files stay, for files that no snapshot knows cost
+        room, missing ones data.
         """
-        if "://" in self._settings.lake_path:
-            yield None
-            return
-        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
-        files = FileWriter(Path(self._settings.lake_path) / "main", self._settings.parquet, threads)
-        try:
-            yield files
-        except BaseException:
-            files.discard()
-            raise
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor with a transaction open; the body commits. Whatever else happens is rolled back."""
         if self._read_only:
             raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
-        with self._writing, self._using(self._writing_engine()) as cursor:
-            cursor.execute("BEGIN")
+        if "://" in self._settings.lake_path:
+            raise LakeUnavailable("a lake that does not lie in a folder can only be read")
+        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
+        files = FileWriter(Path(self._settings.lake_path), self._settings.parquet, threads)
+        with self._writing, self.errors_translated():
             try:
-                yield cursor
+                yield files
+            except LakeUnavailable:
+                raise
             except BaseException:
-                _roll_back(cursor)
+                files.discard()
                 raise
 
     def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
@@ -342,7 +360,8 @@ class Lake:
 
     def _bring_up_to_date(self) -> None:
         with self._reading() as cursor:
-            statements = schema.plan(TABLES, catalog.columns(cursor), self._settings.lake.layout)
+            present = catalog.columns(cursor)
+            statements = schema.plan(TABLES, present, self._settings.lake.layout)
             for statement in statements:
                 cursor.execute(statement)
             held = catalog.options(cursor)
@@ -352,6 +371,18 @@ class Lake:
                     said = f"{value} bytes" if name == "target_file_size" else value
                     cursor.execute(f"CALL lake.set_option({quoted(name)}, {quoted(said)})")
 
+            self._catalog.set_up()
+            if OLD_BATCHES in present:
+                self._take_over_batches(cursor)
+
+    def _take_over_batches(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Note in the catalog which batches an older lake holds; it kept them in a table of its own."""
+        rows = cursor.execute(f"SELECT batch_id, table_name, message_lsn, rows FROM {OLD_BATCHES}").fetchall()
+        with self._catalog.commit() as commit:
+            held = commit.applied([row[0] for row in rows])
+            commit.note_batches([(row[0], row[1], row[2], row[3]) for row in rows if row[0] not in held])
+        cursor.execute(f"DROP TABLE {OLD_BATCHES}")
+
     def _file_options(self) -> dict[str, str]:
         """How the lake writes its files; the process that opened it last for writing decides."""
         parquet = self._settings.parquet
@@ -360,26 +391,16 @@ class Lake:
             "parquet_compression": parquet.compression.lower(),
             "parquet_row_group_size": str(parquet.row_group_size),
             "target_file_size": str(TARGET_FILE_BYTES),
-            # What we insert is sorted already (writer.py).
+            # DuckDB inserts nothing here: rows come by our own files, sorted already (writer.py).
             "sort_on_insert": "false",
         }
 
     def _writing_engine(self) -> Engine:
-        """The engine that writes, opened by the first write.
-
-        It has one thread: of several, each writes a run of its own into a partition's file, and the file is
-        not sorted.
-        """
+        """The engine that derives columns for the writer, opened by the first write; it keeps the order of rows."""
         with self._opening:
             if self._writer is None:
                 engine = Engine.open(self._settings, memory_share=WRITER_MEMORY_SHARE, threads=1)
-                try:
-                    # Rows come sorted and are to stay so.
-                    engine.execute("SET GLOBAL preserve_insertion_order = true")
-                    self._attach_to(engine, read_only=False)
-                except BaseException:
-                    engine.close()
-                    raise
+                engine.execute("SET GLOBAL preserve_insertion_order = true")
                 self._writer = engine
             return self._writer
 
@@ -396,11 +417,3 @@ class Lake:
             engine.close()
             raise
         return engine
-
-
-def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Undo what is open. Where the catalog is gone there is nothing left to undo, and the cursor goes too."""
-    try:
-        cursor.execute("ROLLBACK")
-    except duckdb.Error:
-        return

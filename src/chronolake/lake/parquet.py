@@ -14,6 +14,8 @@ from chronolake.settings import ParquetSettings
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Of zstd; measured against DuckDB's default of 3 on sorted captures: a quarter faster, and no larger.
 ZSTD_LEVEL = 1
+#: A Parquet file ends in its footer's length, four bytes, and "PAR1".
+_TAIL_BYTES = 8
 
 
 def write_file(path: Path, rows: pa.Table, parquet: ParquetSettings) -> None:
@@ -37,6 +39,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def footer_bytes(path: Path) -> int:
+    """The length of a Parquet file's footer, which lets a reader fetch it in one go."""
+    with path.open("rb") as source:
+        source.seek(-_TAIL_BYTES, os.SEEK_END)
+        return int.from_bytes(source.read(4), "little")
+
+
+def with_field_ids(rows: pa.Table, ids: dict[str, int]) -> pa.Table:
+    """`rows` with the lake's number of each column, by which DuckLake knows it whatever its name becomes."""
+    fields = [
+        field.with_metadata({b"PARQUET:field_id": str(ids[field.name]).encode()}) for field in rows.schema
+    ]
+    return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
 def _write(rows: pa.Table, sink: BinaryIO, parquet: ParquetSettings) -> None:

@@ -11,16 +11,6 @@ from chronolake.errors import SchemaMismatch
 from chronolake.lake.layout import partition_expressions
 from chronolake.settings import Layout
 
-#: Which batches the lake holds; one row enters with the batch's own rows, in one transaction.
-APPLIED_TABLE = "applied_batches"
-_CREATE_APPLIED = (
-    f"CREATE TABLE {APPLIED_TABLE} (batch_id BIGINT NOT NULL, table_name VARCHAR NOT NULL,"
-    " message_lsn VARCHAR, rows BIGINT NOT NULL, applied_at TIMESTAMPTZ NOT NULL)"
-)
-#: Rows of `applied_batches` go into the catalog, not into a file per commit. The table is never updated,
-#: deleted from or partitioned, so what is known to bite inlined rows cannot bite these.
-_INLINE_APPLIED = f"CALL lake.set_option('data_inlining_row_limit', 100000, table_name => '{APPLIED_TABLE}')"
-
 #: Types that DuckLake widens without touching a file.
 _WIDER = {
     "SMALLINT": ("INTEGER", "BIGINT"),
@@ -39,8 +29,6 @@ def plan(tables: Mapping[str, Table], present: Mapping[str, Mapping[str, str]], 
         SchemaMismatch: a column's type in the lake is neither the declared one nor of its family.
     """
     statements = []
-    if APPLIED_TABLE not in present:
-        statements += [_CREATE_APPLIED, _INLINE_APPLIED]
     for name, table in tables.items():
         if name in present:
             statements += _evolve(table, present[name])

@@ -1,46 +1,40 @@
-"""How rows enter a lake table, within the transaction that the lake has open.
+"""How rows become files of a lake table: derived columns added, cut by partition, sorted, written.
 
-Every file comes out sorted. Where our own files can be handed over (`files.py`), DuckLake adopts them; else
-each partition is inserted by itself, sorted, by an engine of one thread that keeps the order it is given.
+Few rows become one file whatever partitions they belong to, for a file a partition would be many tiny ones: the
+catalog notes every partition that such a file holds, so that each is found in it, and compaction deals it out later.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chronolake.capture.columns import Table
-from chronolake.errors import SchemaMismatch
-from chronolake.lake import catalog
-from chronolake.lake.engine import identifier, quoted
-from chronolake.lake.files import FileWriter
+from chronolake.errors import LakeUnavailable, SchemaMismatch
+from chronolake.lake.commit import DataFile, LakeTable
+from chronolake.lake.files import FileWriter, Piece
 from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import parts_in_order
-from chronolake.lake.schema import APPLIED_TABLE
 from chronolake.lake.staging import StagedBatch
-from chronolake.settings import Layout
 
-#: Layouts whose files DuckLake can adopt. Not (year, month): of two transforms of one column it notes both as
-#: the last one, and then prunes by the wrong value.
-_ADOPTABLE = (Layout.BUCKET, Layout.BUCKET_YEAR, Layout.NONE)
+#: Rows of one commit, up to which they become one file. Sixteen files of 600 rows cost more to write and to read
+#: than one of 10 000.
+HOT_ROWS = 10_000
 
 
-def insert_files(
-    cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch], files: FileWriter | None
-) -> None:
-    """Add the rows of staged files of one table.
+def staged_rows(batches: Sequence[StagedBatch]) -> pa.Table:
+    """The rows of staged files of one table; columns that an older version did not stage are null.
 
     Raises:
         SchemaMismatch: a file has not the declared columns, or not the rows its batch promises.
-        StorageFull: no room for the lake's files.
     """
     table = batches[0].table
     by_columns: dict[tuple[str, ...], list[StagedBatch]] = {}
     for batch in batches:
         by_columns.setdefault(_columns_of(batch), []).append(batch)
+    found = []
     for names, group in by_columns.items():
         source = pq.ParquetDataset([batch.file.path for batch in group], partitioning=None)
         rows = source.read(columns=list(names))
@@ -51,41 +45,60 @@ def insert_files(
                 hint="Run the same command again: the batches are staged anew from PostgreSQL.",
                 files=[str(batch.file.path) for batch in group],
             )
-        insert(cursor, table, rows, files)
+        found.append(rows)
+    if len(found) == 1:
+        return found[0]
+    schema = table.arrow_schema
+    return pa.concat_tables(
+        [
+            pa.Table.from_arrays(
+                [
+                    rows[field.name]
+                    if field.name in rows.column_names
+                    else pa.nulls(rows.num_rows, field.type)
+                    for field in schema
+                ],
+                names=schema.names,
+            )
+            for rows in found
+        ]
+    )
 
 
-def insert(cursor: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, files: FileWriter | None) -> None:
-    """Add `rows`. What they lack is derived where the registry says how, else null.
-
-    `files` null: DuckDB writes the files, as where the lake does not lie in a folder of this machine.
+def lay_down(
+    cursor: duckdb.DuckDBPyConnection, table: Table, held: LakeTable, rows: pa.Table, files: FileWriter
+) -> list[DataFile]:
+    """Write `rows` as files of the table. What they lack is derived where the registry says how, else null.
 
     Raises:
+        LakeUnavailable: the table is partitioned in a way that is not ours.
         StorageFull: no room for the lake's files.
     """
-    layout = catalog.layouts(cursor).get(table.name, Layout.NONE)
-    names = partition_names(layout) if layout is not None else ()
-    whole, keys = _completed(cursor, table, rows, partition_keys(table, layout) if layout is not None else ())
-    parts = parts_in_order(whole, table, keys)
-    if files is not None and layout in _ADOPTABLE:
-        _adopt(cursor, table, files.write(table.name, parts, names), hive=bool(names))
-        return
-    columns = ", ".join(identifier(column.name) for column in table.columns)
-    for part in parts:
-        cursor.register("part", part.rows())
-        try:
-            cursor.execute(f"INSERT INTO lake.{table.name} ({columns}) SELECT {columns} FROM part")
-        finally:
-            cursor.unregister("part")
-
-
-def _adopt(cursor: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path], *, hive: bool) -> None:
-    """Make files in the lake's folder files of the lake; DuckLake owns them from the commit on."""
-    for path in paths:
-        cursor.execute(
-            f"CALL ducklake_add_data_files('lake', {quoted(table.name)}, {quoted(str(path))},"
-            # A newer version's columns are null here. What looks like a partition further up the path is none.
-            f" allow_missing => true, ignore_extra_columns => true, hive_partitioning => {hive})"
+    if held.layout is None:
+        raise LakeUnavailable(
+            f"{table.name} is partitioned in a way that chronolake does not know",
+            hint="Set its partitions back to one of the layouts: docs/lake.md.",
         )
+    if not rows.num_rows:
+        return []
+    whole, keys = _completed(cursor, table, rows, partition_keys(table, held.layout))
+    return files.write(held, _pieces(whole, table, keys, partition_names(held.layout)))
+
+
+def _pieces(
+    rows: pa.Table, table: Table, keys: Sequence[pa.ChunkedArray], names: Sequence[str]
+) -> list[Piece]:
+    if rows.num_rows <= HOT_ROWS:
+        (part,) = parts_in_order(rows, table, ())
+        return [Piece(part, tuple(tuple(pc.unique(key).to_pylist()) for key in keys), ())]
+    return [
+        Piece(
+            part,
+            tuple((value,) for value in part.values),
+            tuple(f"{name}={value}" for name, value in zip(names, part.values, strict=True)),
+        )
+        for part in parts_in_order(rows, table, keys)
+    ]
 
 
 def _completed(
@@ -112,17 +125,6 @@ def _completed(
         for column in table.columns
     ]
     return pa.table(columns, names=[column.name for column in table.columns]), made[: len(keys)]
-
-
-def record(cursor: duckdb.DuckDBPyConnection, batches: Sequence[StagedBatch]) -> None:
-    """Write down that `batches` are applied."""
-    if not batches:
-        return
-    values: list[Any] = []
-    for batch in batches:
-        values += [batch.batch_id, batch.table.name, batch.message_lsn, batch.file.rows]
-    rows = ", ".join(["(?, ?, ?, ?, now())"] * len(batches))
-    cursor.execute(f"INSERT INTO lake.{APPLIED_TABLE} VALUES {rows}", values)
 
 
 def _columns_of(batch: StagedBatch) -> tuple[str, ...]:

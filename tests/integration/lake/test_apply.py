@@ -12,6 +12,8 @@ from chronolake.errors import LakeUnavailable, SchemaMismatch
 from chronolake.lake import StagedBatch, StagedFile, stage
 
 COUNT = "SELECT count(*), count(DISTINCT id) FROM cdx_records"
+#: Where the catalog notes which batches the lake holds.
+BATCHES = "__ducklake_metadata_lake.chronolake_lake.chronolake_batches"
 
 
 def test_an_empty_lake_says_so(lake):
@@ -48,7 +50,7 @@ def test_one_snapshot_holds_rows_and_record(lake, staged, ask):
     assert lake.applied([1, 2, 3, 4]) == {1, 2, 3}
     assert ask(lake, COUNT) == [(300, 300)]
     assert ask(lake, f"SELECT count(*) FROM cdx_records AT (VERSION => {before})") == [(0,)]
-    assert ask(lake, "SELECT batch_id, table_name, message_lsn, rows FROM applied_batches ORDER BY 1") == [
+    assert ask(lake, f"SELECT batch_id, table_name, message_lsn, rows FROM {BATCHES} ORDER BY 1") == [
         (1, "cdx_records", "0/10", 100),
         (2, "cdx_records", "0/20", 100),
         (3, "cdx_records", "0/30", 100),
@@ -63,7 +65,7 @@ def test_a_batch_that_comes_again_is_left_out(lake, staged, ask):
     lake.apply([first])
     lake.apply([first, second])
     assert ask(lake, COUNT) == [(200, 200)]
-    assert ask(lake, "SELECT count(*) FROM applied_batches") == [(2,)]
+    assert ask(lake, f"SELECT count(*) FROM {BATCHES}") == [(2,)]
 
 
 def test_positions_are_compared_as_numbers(lake, staged):

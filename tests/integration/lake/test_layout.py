@@ -115,7 +115,9 @@ def test_a_lake_below_a_folder_that_looks_like_a_partition(open_lake, staged, as
 
 
 @pytest.mark.parametrize("layout", Layout)
-def test_rows_can_be_deleted_and_files_merged(open_lake, staged, ask, lake_files, layout):
+def test_ducklake_itself_can_delete_from_our_files_and_rewrite_them(
+    open_lake, staged, ask, lake_files, layout
+):
     lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=layout)
     lake.apply([staged(1, 1000)])
     lake.apply([staged(2, 1000)])
@@ -129,7 +131,7 @@ def test_rows_can_be_deleted_and_files_merged(open_lake, staged, ask, lake_files
     after = lake.info().tables[0]
     assert ask(lake, sums) == left
     assert before.rows == after.rows == left[0][0]
-    assert after.files < before.files
+    assert after.files <= before.files
     lake.apply([staged(3, 1000)])
     assert lake.info().tables[0].rows == left[0][0] + 1000
 

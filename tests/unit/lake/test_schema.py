@@ -14,8 +14,7 @@ from chronolake.settings import Layout
 
 def held(*tables):
     """The columns of a lake that holds `tables` as they are declared."""
-    present = {table.name: {column.name: column.lake for column in table.columns} for table in tables}
-    return present | {"applied_batches": {"batch_id": "BIGINT"}}
+    return {table.name: {column.name: column.lake for column in table.columns} for table in tables}
 
 
 def test_a_lake_that_agrees_is_left_alone():
