@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
-from chronolake.capture.columns import TABLES, Table
+from chronolake.capture.columns import Table
 from chronolake.errors import LakeBusy, LakeUnavailable
 from chronolake.lake.failure import Scrubber
 from chronolake.lake.layout import layout_named
@@ -46,10 +46,6 @@ CREATE TABLE IF NOT EXISTS chronolake_checkpoint (
     lsn pg_lsn NOT NULL,
     committed_at timestamptz NOT NULL,
     noted_at timestamptz NOT NULL
-);
-CREATE TABLE IF NOT EXISTS chronolake_floors (
-    data_file_id bigint PRIMARY KEY,
-    lsn pg_lsn NOT NULL
 );
 """
 
@@ -93,10 +89,7 @@ class DeleteFile:
 
 @dataclass(frozen=True)
 class LiveFile:
-    """A data file of the newest snapshot, with the delete file that belongs to it.
-
-    Changes up to `floor_lsn` are in it already, whatever the stream still brings.
-    """
+    """A data file of the newest snapshot, with the delete file that belongs to it and how many rows that names."""
 
     data_file_id: int
     path: str
@@ -107,7 +100,6 @@ class LiveFile:
     partitions: tuple[frozenset[int], ...]
     delete_path: str | None
     deleted: int
-    floor_lsn: int
 
 
 @dataclass(frozen=True)
@@ -243,7 +235,7 @@ class Commit:
         """Those of `batch_ids` that the lake holds."""
         return applied(self.conn, batch_ids)
 
-    def add(self, table: Table, files: Sequence[DataFile], *, floor_lsn: int = 0) -> list[int]:
+    def add(self, table: Table, files: Sequence[DataFile]) -> list[int]:
         """Make `files` part of the table; their numbers."""
         if not files:
             return []
@@ -282,8 +274,6 @@ class Commit:
                 for value in values
             ],
         )
-        if floor_lsn:
-            self._insert("chronolake_floors", "data_file_id, lsn", [(n, lsn_text(floor_lsn)) for n in ids])
         self._changes.add(f"inserted_into_table:{held.table_id}")
         return ids
 
@@ -320,7 +310,6 @@ class Commit:
                 ).format(sql.Identifier(name)),
                 [self.snapshot_id, list(data_file_ids)],
             )
-        self.conn.execute("DELETE FROM chronolake_floors WHERE data_file_id = ANY(%s)", [list(data_file_ids)])
         self._take_file()
         self._changes.add(f"deleted_from_table:{held.table_id}")
 
@@ -421,10 +410,9 @@ def live_files(conn: Connection, table_id: int) -> list[LiveFile]:
         SELECT f.data_file_id, f.path, f.record_count, f.file_size_bytes, f.row_id_start, f.begin_snapshot,
             (SELECT array_agg(partition_key_index || ':' || partition_value) FROM ducklake_file_partition_value v
              WHERE v.data_file_id = f.data_file_id),
-            d.path, coalesce(d.delete_count, 0), coalesce(l.lsn - '0/0'::pg_lsn, 0)::bigint
+            d.path, coalesce(d.delete_count, 0)
         FROM ducklake_data_file f
         LEFT JOIN ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
-        LEFT JOIN chronolake_floors l ON l.data_file_id = f.data_file_id
         WHERE f.table_id = %s AND f.end_snapshot IS NULL
         ORDER BY f.data_file_id
         """,
@@ -441,7 +429,6 @@ def live_files(conn: Connection, table_id: int) -> list[LiveFile]:
             partitions=_partitions(row[6]),
             delete_path=row[7],
             deleted=row[8],
-            floor_lsn=row[9],
         )
         for row in rows
     ]
@@ -498,7 +485,6 @@ def _read_tables(conn: Connection) -> dict[str, LakeTable]:
             table_id, columns.get(table_id, {}), partition_id, layout_named(tuple(transforms or ())), folder
         )
         for name, table_id, partition_id, folder, transforms in found
-        if name in TABLES
     }
 
 

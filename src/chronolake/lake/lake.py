@@ -27,7 +27,8 @@ from chronolake.errors import LakeBusy, LakeUnavailable
 from chronolake.lake import catalog, schema, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, LakeInfo
-from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile
+from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
+from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, StreamCheckpoint
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
@@ -67,6 +68,7 @@ class Lake:
             connect_timeout_s=settings.database.connect_timeout_s,
             lock_timeout_s=settings.lake.lock_timeout_s,
         )
+        self._changes = ChangeWriter(lake=Path(settings.lake_path), folder=settings.home.root / "keys")
         self._engine = Engine.open(settings)
 
     @classmethod
@@ -196,7 +198,11 @@ class Lake:
         )
 
     def apply(
-        self, batches: Sequence[StagedBatch], *, before_commit: Callable[[], None] = lambda: None
+        self,
+        batches: Sequence[StagedBatch],
+        *,
+        checkpoint: StreamCheckpoint | None = None,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> int:
         """Bring staged batches into the lake in one commit, with the record that they are applied.
 
@@ -233,12 +239,54 @@ class Lake:
                 for table, data_files in laid.values():
                     commit.add(table, data_files)
                 commit.note_batches([(b.batch_id, b.table.name, b.message_lsn, b.file.rows) for b in todo])
+                if checkpoint is not None:
+                    commit.note_checkpoint(checkpoint)
                 faults.reach("lake.before_commit")
                 before_commit()
                 snapshot_id = commit.finish()
         with self.errors_translated():
             faults.reach("lake.after_commit")
         return snapshot_id
+
+    def apply_changes(
+        self,
+        changes: Sequence[TableChanges],
+        *,
+        checkpoint: StreamCheckpoint,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> Applied:
+        """Bring the changes of a stretch of the stream into the lake, with the checkpoint at its end, in one commit.
+
+        Raises:
+            LakeBusy: another process committed at the same time.
+            LakeUnavailable: the catalog was lost; ask `stream_checkpoint` before trying again.
+            StorageFull: no room for the lake's files.
+        """
+        with (
+            self._writes() as files,
+            self._writing_engine().cursor() as cursor,
+            self._catalog.commit() as commit,
+        ):
+            outcomes = {
+                change.table.name: self._changes.apply(commit, change, files, cursor) for change in changes
+            }
+            commit.note_checkpoint(checkpoint)
+            faults.reach("lake.before_commit")
+            before_commit()
+            snapshot_id = commit.finish()
+        with self.errors_translated():
+            faults.reach("lake.after_commit")
+        return Applied(snapshot_id, outcomes)
+
+    def stream_checkpoint(self) -> StreamCheckpoint | None:
+        """How far the change stream has been applied; null where none ever was."""
+        with self._catalog.reading() as conn:
+            return commits.stream_checkpoint(conn)
+
+    def note_checkpoint(self, checkpoint: StreamCheckpoint) -> None:
+        """Write down how far the stream is where nothing in it was for the lake; no snapshot is made."""
+        with self._catalog.reading() as conn:
+            commits.note_checkpoint(conn, checkpoint)
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Add `rows` to the lake alone, without PostgreSQL: for benchmarks, and for lakes that are only read.
