@@ -1,0 +1,444 @@
+"""Turn one column of many tuples, cells scattered over one buffer, into one Arrow array.
+
+Fixed widths are gathered by numpy, texts copied by Arrow; Python touches single values only of types that the lake
+holds as text, and of texts which Arrow's own casts cannot read.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from chronolake.errors import DecodeError
+from chronolake.sync import wire_text
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+
+#: The kinds of a cell.
+NULL, UNCHANGED, TEXT, BINARY = ord("n"), ord("u"), ord("t"), ord("b")
+
+# From 1970-01-01 to 2000-01-01, where PostgreSQL's time begins.
+_EPOCH_DAYS = 10_957
+_EPOCH_US = _EPOCH_DAYS * 86_400_000_000
+_INT64 = np.iinfo(np.int64)
+_INT32 = np.iinfo(np.int32)
+
+#: The value's column, and the rows that the Arrow type cannot hold, where there are any; these are null.
+Column = tuple[pa.Array, Mask | None]
+
+
+class Buffer:
+    """Messages one after the other, of which eight bytes can be read at once from any place."""
+
+    # A null at the very end is said to start five bytes behind it, and 16 are read where a UUID could be.
+    PADDING = 32
+
+    def __init__(self, messages: Sequence[bytes]) -> None:
+        self.bytes = np.frombuffer(b"".join([*messages, bytes(self.PADDING)]), np.uint8)
+        # One big-endian word starts at each byte: a strided view, nothing is copied.
+        self._words = np.ndarray((len(self.bytes) - 7,), ">u8", self.bytes, 0, (1,))
+
+    def words(self, at: Ints) -> Words:
+        """The eight bytes from each place on, as a number."""
+        return self._words[at].astype(np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One column's cells, in order: kind, first byte of the value, and length (0 for a cell without value)."""
+
+    buffer: Buffer
+    kinds: npt.NDArray[np.uint8]
+    starts: Ints
+    lengths: Ints
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def of(self, kind: int) -> Mask:
+        """Which cells are of this kind."""
+        found: Mask = self.kinds == kind
+        return found
+
+    def value(self, row: int) -> bytes:
+        """One cell's bytes."""
+        start = self.starts[row]
+        return self.buffer.bytes[start : start + self.lengths[row]].tobytes()
+
+
+def read_column(cells: Cells, type_oid: int, wanted: pa.DataType) -> Column:
+    """Read the values of a PostgreSQL type as an Arrow type; cells without value are null.
+
+    Raises:
+        DecodeError: a cell is no value of its type, or there is no way from that type to the wanted one.
+    """
+    binary, text = cells.of(BINARY), cells.of(TEXT)
+    if not text.any():
+        if not binary.any():
+            return pa.nulls(len(cells), wanted), None
+        return _from_binary(cells, binary, type_oid, wanted)
+    column = _from_text(_texts(cells, text), wanted)
+    if not binary.any():
+        return column
+    # A type's way of sending never changes within a stream in practice; nothing in the protocol forbids it.
+    return _merge(column, _from_binary(cells, binary, type_oid, wanted), binary)
+
+
+def _merge(text: Column, binary: Column, is_binary: Mask) -> Column:
+    count = len(is_binary)
+    indices = np.arange(count) + np.where(is_binary, count, 0)
+    merged = pa.chunked_array([text[0], binary[0]]).take(pa.array(indices)).combine_chunks()
+    none = np.zeros(count, np.bool_)
+    return merged, (none if text[1] is None else text[1]) | (none if binary[1] is None else binary[1])
+
+
+def _from_binary(cells: Cells, valid: Mask, type_oid: int, wanted: pa.DataType) -> Column:
+    if pa.types.is_string(wanted) and type_oid in wire_text.PLAIN_TEXT:
+        return _texts(cells, valid)
+    if pa.types.is_string(wanted) and type_oid == wire_text.JSONB:
+        return _jsonb_texts(cells, valid)
+    if type_oid in _BINARY and not pa.types.is_string(wanted):
+        read, natural = _BINARY[type_oid]
+        return _fit(read(cells, valid), natural, wanted)
+    return _from_text(_rendered(cells, valid, type_oid), wanted)
+
+
+# Binary, by numpy.
+
+
+def _bitmap(valid: Mask) -> pa.Buffer | None:
+    return None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+
+
+def _array(kind: pa.DataType, values: npt.NDArray[Any], valid: Mask) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(valid), [_bitmap(valid), pa.py_buffer(values)])
+
+
+def _fixed(cells: Cells, valid: Mask, width: int) -> Words:
+    """The values' bytes at the upper end of a word; all must have this width."""
+    _refuse(valid & (cells.lengths != width), f"a value is not {width} bytes long")
+    return cells.buffer.words(cells.starts)
+
+
+def _refuse(wrong: Mask, why: str) -> None:
+    if wrong.any():
+        raise DecodeError(why, row=int(wrong.argmax()))
+
+
+def _bools(cells: Cells, valid: Mask) -> Column:
+    bits = np.packbits(_fixed(cells, valid, 1) >> 56 != 0, bitorder="little")
+    return _array(pa.bool_(), bits, valid), None
+
+
+def _ints(width: int, kind: pa.DataType) -> "Reader":
+    def read(cells: Cells, valid: Mask) -> Column:
+        # An arithmetic shift keeps the sign.
+        numbers = _fixed(cells, valid, width).view(np.int64) >> (64 - 8 * width)
+        return _array(kind, numbers.astype(kind.to_pandas_dtype()), valid), None
+
+    return read
+
+
+def _oids(cells: Cells, valid: Mask) -> Column:
+    return _array(pa.int64(), (_fixed(cells, valid, 4) >> 32).view(np.int64), valid), None
+
+
+def _floats(cells: Cells, valid: Mask) -> Column:
+    return _array(pa.float32(), (_fixed(cells, valid, 4) >> 32).astype(np.uint32), valid), None
+
+
+def _doubles(cells: Cells, valid: Mask) -> Column:
+    return _array(pa.float64(), _fixed(cells, valid, 8), valid), None
+
+
+def _timestamps(cells: Cells, valid: Mask) -> Column:
+    microseconds = _fixed(cells, valid, 8).view(np.int64)
+    # The ends of the range are the infinities, PostgreSQL's here and DuckDB's after the shift.
+    bad = valid & ((microseconds == _INT64.min) | (microseconds >= _INT64.max - _EPOCH_US))
+    return _checked(pa.timestamp("us"), np.where(bad, 0, microseconds) + _EPOCH_US, valid, bad)
+
+
+def _dates(cells: Cells, valid: Mask) -> Column:
+    days = _fixed(cells, valid, 4).view(np.int64) >> 32
+    bad = valid & ((days == _INT32.min) | (days >= _INT32.max - _EPOCH_DAYS))
+    return _checked(pa.date32(), (np.where(bad, 0, days) + _EPOCH_DAYS).astype(np.int32), valid, bad)
+
+
+def _checked(kind: pa.DataType, values: npt.NDArray[Any], valid: Mask, bad: Mask) -> Column:
+    if not bad.any():
+        return _array(kind, values, valid), None
+    return _array(kind, values, valid & ~bad), bad
+
+
+def _uuids(cells: Cells, valid: Mask) -> Column:
+    halves = np.empty((len(cells), 2), ">u8")
+    halves[:, 0] = _fixed(cells, valid, 16)
+    halves[:, 1] = cells.buffer.words(cells.starts + 8)
+    return pa.ExtensionArray.from_storage(pa.uuid(), _array(pa.binary(16), halves, valid)), None
+
+
+def _blobs(cells: Cells, valid: Mask) -> Column:
+    # The cells lie in the buffer in order, so that value, gap, value, gap ... is one Arrow array; taking every
+    # second one copies the values alone.
+    count = len(cells)
+    offsets = np.empty(2 * count, np.int32)
+    offsets[0::2] = cells.starts
+    offsets[1::2] = cells.starts + np.where(valid, cells.lengths, 0)
+    bitmap = None if valid.all() else _bitmap(np.repeat(valid, 2)[:-1])
+    buffers = [bitmap, pa.py_buffer(offsets), pa.py_buffer(cells.buffer.bytes)]
+    both = pa.Array.from_buffers(pa.binary(), 2 * count - 1, buffers)
+    return both.take(pa.array(np.arange(0, 2 * count, 2))), None
+
+
+def _texts(cells: Cells, valid: Mask) -> Column:
+    blobs, _ = _blobs(cells, valid)
+    try:
+        return blobs.cast(pa.string()), None
+    except pa.ArrowInvalid:
+        # Only a database in another encoding than UTF-8 can send such a text; it has no place in the lake.
+        texts = [_utf8(blob) for blob in blobs.to_pylist()]
+        column = pa.array(texts, pa.string())
+        return column, valid & column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _utf8(blob: bytes | None) -> str | None:
+    try:
+        return None if blob is None else blob.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _jsonb_texts(cells: Cells, valid: Mask) -> Column:
+    # One byte of version comes first, and there is but one version yet.
+    versions = cells.buffer.words(cells.starts) >> 56
+    _refuse(valid & ((cells.lengths < 1) | (versions != 1)), "a value's version of jsonb is unknown")
+    return _texts(Cells(cells.buffer, cells.kinds, cells.starts + 1, cells.lengths - 1), valid)
+
+
+def _rendered(cells: Cells, valid: Mask, type_oid: int) -> Column:
+    if not wire_text.can_render(type_oid):
+        raise DecodeError(
+            f"the binary form of type {type_oid} is unknown",
+            hint="Name the built-in type that has the same binary form, or ask for text: option binary 'false'.",
+            type_oid=type_oid,
+        )
+    texts: list[str | None] = [None] * len(cells)
+    for row in np.flatnonzero(valid):
+        try:
+            texts[row] = wire_text.render(type_oid, cells.value(int(row)))
+        except ValueError as error:
+            raise DecodeError(str(error), row=int(row)) from error
+    return pa.array(texts, pa.string()), None
+
+
+Reader = Callable[[Cells, Mask], Column]
+
+# PostgreSQL's type: what reads its binary form, and the Arrow type that this gives.
+_BINARY: dict[int, tuple[Reader, pa.DataType]] = {
+    16: (_bools, pa.bool_()),
+    17: (_blobs, pa.binary()),
+    20: (_ints(8, pa.int64()), pa.int64()),
+    21: (_ints(2, pa.int16()), pa.int16()),
+    23: (_ints(4, pa.int32()), pa.int32()),
+    26: (_oids, pa.int64()),
+    700: (_floats, pa.float32()),
+    701: (_doubles, pa.float64()),
+    1082: (_dates, pa.date32()),
+    1114: (_timestamps, pa.timestamp("us")),
+    1184: (_timestamps, pa.timestamp("us")),
+    2950: (_uuids, pa.uuid()),
+}
+
+
+# From the type that came to the type that is wanted.
+
+
+def _fit(column: Column, natural: pa.DataType, wanted: pa.DataType) -> Column:
+    array, bad = column
+    if natural == wanted:
+        return column
+    if pa.types.is_integer(natural) and pa.types.is_integer(wanted):
+        return _narrow(array, wanted)
+    if pa.types.is_timestamp(natural) and pa.types.is_timestamp(wanted) and wanted.unit == natural.unit:
+        # Both count from 1970 in UTC.
+        return array.view(wanted), bad
+    if (natural, wanted) in _WIDENING:
+        return array.cast(wanted), bad
+    raise DecodeError(f"there is no way from {natural} to {wanted}", natural=str(natural), wanted=str(wanted))
+
+
+# Every value of the first type is one of the second.
+_WIDENING = {
+    (pa.float32(), pa.float64()),
+    (pa.int16(), pa.float32()),
+    (pa.int16(), pa.float64()),
+    (pa.int32(), pa.float64()),
+}
+
+
+def _narrow(array: pa.Array, wanted: pa.DataType) -> Column:
+    try:
+        return array.cast(wanted), None
+    except pa.ArrowInvalid:
+        bounds = np.iinfo(wanted.to_pandas_dtype())
+        numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
+        bad = (numbers < bounds.min) | (numbers > bounds.max)
+        valid = array.is_valid().to_numpy(zero_copy_only=False) & ~bad
+        return _array(wanted, numbers.astype(bounds.dtype), valid), bad
+
+
+# Text.
+
+
+def _from_text(column: Column, wanted: pa.DataType) -> Column:
+    texts, bad = column
+    if pa.types.is_string(wanted):
+        return column
+    try:
+        if pa.types.is_floating(wanted):
+            return _floats_of(texts, wanted, bad)
+        if wanted in _ARROW_READS or pa.types.is_timestamp(wanted):
+            return texts.cast(wanted), bad
+    except pa.ArrowInvalid:
+        # Infinities, years before Christ and the like: one by one.
+        pass
+    return _one_by_one(texts, bad, wanted)
+
+
+_ARROW_READS = {pa.int16(), pa.int32(), pa.int64(), pa.date32()}
+
+
+def _floats_of(texts: pa.Array, wanted: pa.DataType, bad: Mask | None) -> Column:
+    numbers = texts.cast(wanted)
+    # A numeric can be greater than any float, which Arrow reads as infinite without a word.
+    endless = pc.fill_null(pc.and_not(pc.is_inf(numbers), pc.ends_with(texts, "Infinity")), fill_value=False)
+    too_great = endless.to_numpy(zero_copy_only=False)
+    if not too_great.any():
+        return numbers, bad
+    fitting = pc.if_else(pa.array(~too_great), numbers, pa.scalar(None, wanted))
+    return fitting, too_great if bad is None else bad | too_great
+
+
+def _one_by_one(texts: pa.Array, bad: Mask | None, wanted: pa.DataType) -> Column:
+    read = _text_reader(wanted)
+    bad = np.zeros(len(texts), np.bool_) if bad is None else bad.copy()
+    values: list[Any] = [None] * len(texts)
+    for row, text in enumerate(texts.to_pylist()):
+        if text is None:
+            continue
+        try:
+            values[row] = read(text)
+        except OverflowError:
+            bad[row] = True
+        except ValueError as error:
+            raise DecodeError(f"{text[:64]!r} is no text of {wanted}", row=row) from error
+    storage = pa.binary(16) if wanted == pa.uuid() else wanted
+    array = pa.array(values, storage)
+    return (array.cast(wanted) if storage != wanted else array), bad
+
+
+def _text_reader(wanted: pa.DataType) -> Callable[[str], Any]:
+    """What reads one text: ValueError says that it is no such value, OverflowError that it does not fit."""
+    if pa.types.is_timestamp(wanted) and wanted.unit == "us":
+        return _read_timestamp
+    if pa.types.is_integer(wanted):
+        return _int_reader(np.iinfo(wanted.to_pandas_dtype()))
+    read = _TEXT_READERS.get(wanted)
+    if read is None:
+        raise DecodeError(f"there is no way from text to {wanted}", wanted=str(wanted))
+    return read
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,40}")
+
+
+def _int_reader(bounds: np.iinfo) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if _NUMBER.fullmatch(text) is None:
+            raise ValueError(text)
+        number = int(text)
+        if not bounds.min <= number <= bounds.max:
+            raise OverflowError(text)
+        return number
+
+    return read
+
+
+def _read_bool(text: str) -> bool:
+    if text not in {"t", "f"}:
+        raise ValueError(text)
+    return text == "t"
+
+
+def _read_uuid(text: str) -> bytes:
+    return uuid.UUID(text).bytes
+
+
+_ESCAPED = re.compile(r"(?:[^\\]|\\\\|\\[0-3][0-7]{2})*", re.DOTALL)
+
+
+def _read_blob(text: str) -> bytes:
+    if text.startswith(r"\x"):
+        return bytes.fromhex(text[2:])
+    # bytea_output = escape: a backslash is doubled, what cannot be printed is three octal digits.
+    if _ESCAPED.fullmatch(text) is None:
+        raise ValueError(text)
+    return re.sub(rb"\\(\\|[0-3][0-7]{2})", _unescape, text.encode())
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return b"\\" if match[1] == b"\\" else bytes([int(match[1], 8)])
+
+
+_DAY = re.compile(r"(\d{4,7})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?([+-][\d:]+)?( BC)?")
+
+
+def _read_timestamp(text: str) -> int:
+    days, match = _read_day(text)
+    hours, minutes, seconds = (int(part or 0) for part in match.group(4, 5, 6))
+    time = 3600 * hours + 60 * minutes + seconds - _offset_s(match[8] or "")
+    microseconds = (86_400 * days + time) * 1_000_000 + int((match[7] or "").ljust(6, "0"))
+    if not _INT64.min < microseconds < _INT64.max:
+        raise OverflowError(text)
+    return microseconds
+
+
+def _read_date(text: str) -> int:
+    days, _ = _read_day(text)
+    if not _INT32.min < days < _INT32.max:
+        raise OverflowError(text)
+    return days
+
+
+def _read_day(text: str) -> tuple[int, re.Match[str]]:
+    if text.lstrip("-") == "infinity":
+        raise OverflowError(text)
+    match = _DAY.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    year = 1 - int(match[1]) if match[9] else int(match[1])
+    sign = "-" if year < 0 else ""
+    return int(np.datetime64(f"{sign}{abs(year):04}-{match[2]}-{match[3]}", "D").astype(np.int64)), match
+
+
+def _offset_s(text: str) -> int:
+    """Seconds east of UTC, from as little as `+05` to as much as `+05:53:28`."""
+    parts = [int(part) for part in text[1:].split(":")] if text else [0]
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    return -seconds if text.startswith("-") else seconds
+
+
+_TEXT_READERS: dict[pa.DataType, Callable[[str], Any]] = {
+    pa.bool_(): _read_bool,
+    pa.uuid(): _read_uuid,
+    pa.binary(): _read_blob,
+    pa.date32(): _read_date,
+}

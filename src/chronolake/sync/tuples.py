@@ -1,0 +1,328 @@
+"""Decode many row messages of one relation into columns at once.
+
+Rows walk side by side: a cursor for each row passes one column after the other, so that numpy works on all rows and
+Python on none. Nothing is read beyond a message's end: each step is checked against it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from chronolake.errors import DecodeError, ValueUnrepresentable
+from chronolake.sync.cells import BINARY, NULL, TEXT, UNCHANGED, Buffer, Cells, Ints, Mask, read_column
+from chronolake.sync.messages import Relation
+
+# Small enough to stay in a processor's second cache (1 MiB) with what is made of it.
+_BLOCK_BYTES = 1 << 20
+_BLOCK_ROWS = 8192
+# Arrow counts a text's place in 31 bits; PostgreSQL sends nothing beyond 1 GiB.
+_MESSAGE_BYTES = 1 << 30
+
+_INSERT, _UPDATE, _DELETE = b"IUD"
+_NEW, _KEY, _OLD = b"NKO"
+
+_NO_TYPES: Mapping[int, int] = {}
+Rows = dict[str, Ints]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Row changes of one relation as columns, row i for message i.
+
+    `kinds` holds `ord("I")`, `ord("U")` or `ord("D")`. `new` is null for deletes. `old` is null where `has_old` is
+    false; where `old_whole` is false too, it knows the columns of the key only and the others are null.
+    `unchanged` says for each column that has any which new values are null because PostgreSQL left a large value as
+    it was and did not send it. The last two name, by column, the rows whose value the wanted type cannot hold and
+    which is null therefore.
+    """
+
+    kinds: npt.NDArray[np.uint8]
+    new: pa.Table
+    unchanged: dict[str, Mask]
+    old: pa.Table
+    has_old: Mask
+    old_whole: Mask
+    unrepresentable: Rows
+    old_unrepresentable: Rows
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def require_representable(self) -> None:
+        """Refuse values which the wanted types cannot hold.
+
+        Raises:
+            ValueUnrepresentable: there are some; `facts` name the first column that has any, and the rows.
+        """
+        for column, rows in (self.unrepresentable | self.old_unrepresentable).items():
+            raise ValueUnrepresentable(
+                f"{len(rows)} values of {column} do not fit the lake's type",
+                column=column,
+                rows=rows.tolist(),
+            )
+
+
+def decode_changes(
+    relation: Relation,
+    messages: Sequence[bytes],
+    columns: Mapping[str, pa.DataType],
+    *,
+    streamed: bool = False,
+    types: Mapping[int, int] = _NO_TYPES,
+) -> Changes:
+    """Decode inserts, updates and deletes of this relation, in the order in which they came.
+
+    `columns` are the wanted ones with the Arrow types to read them as. `streamed` says that the messages lay in
+    streamed blocks. `types` maps the oid of a user-defined type to the built-in one that has its binary form: a
+    domain to its base type, an enum to text (25). Texts are read as written with DateStyle ISO.
+
+    Raises:
+        DecodeError: a message is none of this relation, or broken; a column is wanted that the relation lacks, or
+            as a type to which there is no way. `facts` name the message (`row`) and `column` where known.
+    """
+    plan = _Plan(relation, columns, types, streamed=streamed)
+    lengths = np.fromiter(map(len, messages), np.int64, len(messages))
+    ends = _block_ends(lengths)
+    blocks = [_decode_block(plan, messages[start:end], start) for start, end in pairwise([0, *ends])]
+    return _joined(plan, blocks)
+
+
+def _block_ends(lengths: Ints) -> list[int]:
+    if (lengths >= _MESSAGE_BYTES).any():
+        raise DecodeError("a message is longer than any that PostgreSQL sends", row=int(lengths.argmax()))
+    totals = np.cumsum(lengths)
+    ends, done = [], 0
+    while done < len(lengths):
+        before = totals[done - 1] if done else 0
+        fitting = int(np.searchsorted(totals, before + _BLOCK_BYTES, side="right"))
+        done = min(max(fitting, done + 1), done + _BLOCK_ROWS)
+        ends.append(done)
+    return ends
+
+
+class _Plan:
+    """What is wanted of each of the relation's columns: nothing, or its name, oid and Arrow type."""
+
+    def __init__(
+        self,
+        relation: Relation,
+        columns: Mapping[str, pa.DataType],
+        types: Mapping[int, int],
+        *,
+        streamed: bool,
+    ) -> None:
+        missing = columns.keys() - {column.name for column in relation.columns}
+        if missing:
+            raise DecodeError(
+                f"{relation.name} has no column {', '.join(sorted(missing))}", column=min(missing)
+            )
+        self.relation_oid = relation.oid
+        self.streamed = streamed
+        self.schema = pa.schema([pa.field(name, kind) for name, kind in columns.items()])
+        self.wanted = [
+            (column.name, types.get(column.type_oid, column.type_oid), columns.get(column.name))
+            for column in relation.columns
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuples:
+    """Tuples as columns; masks are as long as these."""
+
+    batch: pa.RecordBatch
+    unchanged: dict[str, Mask] = field(default_factory=dict)
+    bad: dict[str, Mask] = field(default_factory=dict)
+
+
+def _decode_block(plan: _Plan, messages: Sequence[bytes], first_row: int) -> Changes:
+    try:
+        return _Block(plan, messages).changes()
+    except DecodeError as error:
+        if "row" in error.facts:
+            error.facts["row"] = first_row + int(str(error.facts["row"]))
+        raise
+
+
+class _Block:
+    """As many messages as are walked side by side."""
+
+    def __init__(self, plan: _Plan, messages: Sequence[bytes]) -> None:
+        lengths = np.fromiter(map(len, messages), np.int64, len(messages))
+        self._plan = plan
+        self._buffer = Buffer(messages)
+        self._ends = np.cumsum(lengths)
+        self._starts = self._ends - lengths
+
+    def changes(self) -> Changes:
+        kinds, cursor = self._header()
+        tags = self._bytes(cursor)
+        cursor += 1
+        has_old = (tags == _KEY) | (tags == _OLD)
+        inserts, deletes = kinds == _INSERT, kinds == _DELETE
+        self._refuse(~has_old & (tags != _NEW), "neither a new nor an old row follows the header")
+        self._refuse(
+            (inserts & has_old) | (deletes & ~has_old), "a row is there that such a change does not have"
+        )
+
+        old_rows, new_rows = np.flatnonzero(has_old), np.flatnonzero(~deletes)
+        old = self._tuples(old_rows, cursor)
+        self._refuse_unchanged(old, old_rows)
+        both = has_old & ~deletes
+        self._refuse(both & (self._bytes(cursor) != _NEW), "no new row follows the old one")
+        cursor += both
+        new = self._tuples(new_rows, cursor)
+        self._refuse(cursor != self._ends, "a message goes on after its end")
+        return Changes(
+            kinds=kinds,
+            new=pa.Table.from_batches([self._spread(new.batch, new_rows)]),
+            unchanged={name: self._spread_mask(mask, new_rows) for name, mask in new.unchanged.items()},
+            old=pa.Table.from_batches([self._spread(old.batch, old_rows)]),
+            has_old=has_old,
+            old_whole=tags == _OLD,
+            unrepresentable={name: new_rows[mask] for name, mask in new.bad.items()},
+            old_unrepresentable={name: old_rows[mask] for name, mask in old.bad.items()},
+        )
+
+    def _header(self) -> tuple[npt.NDArray[np.uint8], Ints]:
+        oid_at = 5 if self._plan.streamed else 1
+        # What follows the oid is a tag and a count of columns.
+        self._refuse(self._ends - self._starts < oid_at + 4 + 3, "a message ends within its header")
+        kinds = self._bytes(self._starts)
+        self._refuse(
+            (kinds != _INSERT) & (kinds != _UPDATE) & (kinds != _DELETE), "a message is not about a row"
+        )
+        oids = self._buffer.words(self._starts + oid_at) >> 32
+        self._refuse(oids != self._plan.relation_oid, "a message is about another relation")
+        return kinds, self._starts + oid_at + 4
+
+    def _bytes(self, at: Ints) -> npt.NDArray[np.uint8]:
+        # A cursor stands at most at the end of the last message, where padding follows.
+        found: npt.NDArray[np.uint8] = self._buffer.bytes[at]
+        return found
+
+    def _tuples(self, rows: Ints, cursor: Ints) -> _Tuples:
+        """Read the tuples of these rows and move their cursors behind them."""
+        if not len(rows):
+            return _Tuples(_nothing(self._plan.schema, 0))
+        arrays: dict[str, pa.Array] = {}
+        unchanged, bad = {}, {}
+        for (name, type_oid, wanted), cells in zip(self._plan.wanted, self._walk(rows, cursor), strict=True):
+            if wanted is None:
+                continue
+            arrays[name], unfit = self._read(name, rows, cells, type_oid, wanted)
+            if unfit is not None and unfit.any():
+                bad[name] = unfit
+            if (mask := cells.of(UNCHANGED)).any():
+                unchanged[name] = mask
+        batch = pa.record_batch([arrays[name] for name in self._plan.schema.names], schema=self._plan.schema)
+        return _Tuples(batch, unchanged, bad)
+
+    def _read(
+        self, name: str, rows: Ints, cells: Cells, type_oid: int, wanted: pa.DataType
+    ) -> tuple[pa.Array, Mask | None]:
+        try:
+            return read_column(cells, type_oid, wanted)
+        except DecodeError as error:
+            facts = error.facts | {"column": name}
+            if "row" in facts:
+                facts["row"] = int(rows[int(str(facts["row"]))])
+            raise DecodeError(f"Column {name}: {error.message}", hint=error.hint, **facts) from error
+
+    def _walk(self, rows: Ints, cursor: Ints) -> Iterator[Cells]:
+        at, ends = cursor[rows], self._ends[rows]
+        counts = self._buffer.words(at) >> 48
+        self._refuse_some(rows, counts != len(self._plan.wanted), "a row has another number of columns")
+        at = at + 2
+        for _ in self._plan.wanted:
+            words = self._buffer.words(at)
+            kinds = (words >> 56).astype(np.uint8)
+            has_value = (kinds == BINARY) | (kinds == TEXT)
+            lengths = ((words >> 24) & 0xFFFFFFFF).view(np.int64)
+            if has_value.all():
+                starts = at + 5
+                at = starts + lengths
+            else:
+                known = has_value | (kinds == NULL) | (kinds == UNCHANGED)
+                self._refuse_some(rows, ~known, "a value is of no known kind")
+                lengths = lengths * has_value
+                starts = at + 5
+                at = at + 1 + (lengths + 4) * has_value
+            self._refuse_some(rows, at > ends, "a message ends within a value")
+            yield Cells(self._buffer, kinds, starts, lengths)
+        cursor[rows] = at
+
+    def _refuse_unchanged(self, old: _Tuples, rows: Ints) -> None:
+        for mask in old.unchanged.values():
+            # PostgreSQL writes old rows whole into its log; a missing value taken for null would be a wrong one.
+            self._refuse_some(rows, mask, "an old row lacks a value")
+
+    def _refuse(self, wrong: Mask, why: str) -> None:
+        if wrong.any():
+            raise DecodeError(why, row=int(wrong.argmax()))
+
+    def _refuse_some(self, rows: Ints, wrong: Mask, why: str) -> None:
+        if wrong.any():
+            raise DecodeError(why, row=int(rows[wrong.argmax()]))
+
+    def _spread(self, batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
+        """Bring tuples of some rows to their places among all rows."""
+        count = len(self._starts)
+        if len(rows) == count:
+            return batch
+        if not len(rows):
+            return _nothing(self._plan.schema, count)
+        indices = np.zeros(count, np.int64)
+        indices[rows] = np.arange(len(rows))
+        absent = np.ones(count, np.bool_)
+        absent[rows] = False
+        return batch.take(pa.array(indices, mask=absent))
+
+    def _spread_mask(self, mask: Mask, rows: Ints) -> Mask:
+        spread = np.zeros(len(self._starts), np.bool_)
+        spread[rows] = mask
+        return spread
+
+
+def _nothing(schema: pa.Schema, count: int) -> pa.RecordBatch:
+    return pa.record_batch([pa.nulls(count, kind) for kind in schema.types], schema=schema)
+
+
+def _joined(plan: _Plan, blocks: Sequence[Changes]) -> Changes:
+    counts = [len(block) for block in blocks]
+    empty = plan.schema.empty_table()
+    none = np.zeros(0, np.bool_)
+    return Changes(
+        kinds=np.concatenate([np.zeros(0, np.uint8), *(block.kinds for block in blocks)]),
+        new=pa.concat_tables([empty, *(block.new for block in blocks)]),
+        unchanged=_joined_masks([block.unchanged for block in blocks], counts),
+        old=pa.concat_tables([empty, *(block.old for block in blocks)]),
+        has_old=np.concatenate([none, *(block.has_old for block in blocks)]),
+        old_whole=np.concatenate([none, *(block.old_whole for block in blocks)]),
+        unrepresentable=_joined_rows([block.unrepresentable for block in blocks], counts),
+        old_unrepresentable=_joined_rows([block.old_unrepresentable for block in blocks], counts),
+    )
+
+
+def _joined_masks(masks: Sequence[dict[str, Mask]], counts: Sequence[int]) -> dict[str, Mask]:
+    names = dict.fromkeys(name for block in masks for name in block)
+    return {
+        name: np.concatenate(
+            [block.get(name, np.zeros(count, np.bool_)) for block, count in zip(masks, counts, strict=True)]
+        )
+        for name in names
+    }
+
+
+def _joined_rows(rows: Sequence[Rows], counts: Sequence[int]) -> Rows:
+    firsts = [0, *np.cumsum(counts).tolist()]
+    names = dict.fromkeys(name for block in rows for name in block)
+    return {
+        name: np.concatenate(
+            [block[name] + first for block, first in zip(rows, firsts, strict=False) if name in block]
+        )
+        for name in names
+    }
