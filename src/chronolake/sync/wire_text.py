@@ -146,12 +146,18 @@ def _inet(value: bytes, *, mask_always: bool = False) -> str:
     width, full = _INET_FAMILIES[family]
     if size != width or len(value) != 4 + width or bits > full:
         raise ValueError("no address")
-    address = ipaddress.ip_address(value[4:])
-    text = str(address)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        # PostgreSQL writes the last four bytes of such an address as those of an IPv4 one.
-        text = f"::ffff:{address.ipv4_mapped}"
+    text = _dotted(value[4:]) or str(ipaddress.ip_address(value[4:]))
     return f"{text}/{bits}" if mask_always or bits != full else text
+
+
+def _dotted(address: bytes) -> str | None:
+    """An IPv6 address that holds an IPv4 one, as PostgreSQL writes it; it sees one in all that begin with zeros."""
+    zeros, last = address[:-4], address[-4:]
+    if zeros == bytes(10) + b"\xff\xff":
+        return f"::ffff:{ipaddress.ip_address(last)}"
+    if zeros == bytes(12) and any(last[:2]):
+        return f"::{ipaddress.ip_address(last)}"
+    return None
 
 
 def _cidr(value: bytes) -> str:
