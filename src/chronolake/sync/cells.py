@@ -372,6 +372,15 @@ def _int_reader(bounds: np.iinfo) -> Callable[[str], int]:
     return read
 
 
+_FLOAT = re.compile(r"-?(\d+(\.\d*)?(e[+-]?\d+)?|Infinity)|NaN")
+
+
+def _read_float(text: str) -> float:
+    if _FLOAT.fullmatch(text) is None:
+        raise ValueError(text)
+    return float(text)
+
+
 def _read_bool(text: str) -> bool:
     if text not in {"t", "f"}:
         raise ValueError(text)
@@ -441,4 +450,6 @@ _TEXT_READERS: dict[pa.DataType, Callable[[str], Any]] = {
     pa.uuid(): _read_uuid,
     pa.binary(): _read_blob,
     pa.date32(): _read_date,
+    pa.float32(): _read_float,
+    pa.float64(): _read_float,
 }
