@@ -74,6 +74,17 @@ class Cells:
         return self.buffer.bytes[start : start + self.lengths[row]].tobytes()
 
 
+def refuse(wrong: Mask, why: str, rows: Ints | None = None) -> None:
+    """Refuse the first row that is wrong; `rows` are the rows' numbers where they are not 0, 1, 2 ...
+
+    Raises:
+        DecodeError: there is one; `facts` name it.
+    """
+    if wrong.any():
+        first = wrong.argmax()
+        raise DecodeError(why, row=int(first if rows is None else rows[first]))
+
+
 def read_column(cells: Cells, type_oid: int, wanted: pa.DataType) -> Column:
     """Read the values of a PostgreSQL type as an Arrow type; cells without value are null.
 
@@ -124,13 +135,8 @@ def _array(kind: pa.DataType, values: npt.NDArray[Any], valid: Mask) -> pa.Array
 
 def _fixed(cells: Cells, valid: Mask, width: int) -> Words:
     """The values' bytes at the upper end of a word; all must have this width."""
-    _refuse(valid & (cells.lengths != width), f"a value is not {width} bytes long")
+    refuse(valid & (cells.lengths != width), f"a value is not {width} bytes long")
     return cells.buffer.words(cells.starts)
-
-
-def _refuse(wrong: Mask, why: str) -> None:
-    if wrong.any():
-        raise DecodeError(why, row=int(wrong.argmax()))
 
 
 def _bools(cells: Cells, valid: Mask) -> Column:
@@ -192,14 +198,18 @@ def _blobs(cells: Cells, valid: Mask) -> Column:
     offsets = np.empty(2 * count, np.int32)
     offsets[0::2] = cells.starts
     offsets[1::2] = cells.starts + np.where(valid, cells.lengths, 0)
-    bitmap = None if valid.all() else _bitmap(np.repeat(valid, 2)[:-1])
-    buffers = [bitmap, pa.py_buffer(offsets), pa.py_buffer(cells.buffer.bytes)]
+    some = np.ones(2 * count - 1, np.bool_)
+    some[0::2] = valid
+    buffers = [_bitmap(some), pa.py_buffer(offsets), pa.py_buffer(cells.buffer.bytes)]
     both = pa.Array.from_buffers(pa.binary(), 2 * count - 1, buffers)
     return both.take(pa.array(np.arange(0, 2 * count, 2))), None
 
 
 def _texts(cells: Cells, valid: Mask) -> Column:
     blobs, _ = _blobs(cells, valid)
+    if _is_ascii(blobs):
+        # Arrow's cast checks each text for itself, which costs more than all the rest.
+        return pa.Array.from_buffers(pa.string(), len(blobs), blobs.buffers()), None
     try:
         return blobs.cast(pa.string()), None
     except pa.ArrowInvalid:
@@ -207,6 +217,11 @@ def _texts(cells: Cells, valid: Mask) -> Column:
         texts = [_utf8(blob) for blob in blobs.to_pylist()]
         column = pa.array(texts, pa.string())
         return column, valid & column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _is_ascii(blobs: pa.Array) -> bool:
+    data = blobs.buffers()[2]
+    return not data or bool(np.frombuffer(data, np.uint8).max() < 128)
 
 
 def _utf8(blob: bytes | None) -> str | None:
@@ -219,7 +234,7 @@ def _utf8(blob: bytes | None) -> str | None:
 def _jsonb_texts(cells: Cells, valid: Mask) -> Column:
     # One byte of version comes first, and there is but one version yet.
     versions = cells.buffer.words(cells.starts) >> 56
-    _refuse(valid & ((cells.lengths < 1) | (versions != 1)), "a value's version of jsonb is unknown")
+    refuse(valid & ((cells.lengths < 1) | (versions != 1)), "a value's version of jsonb is unknown")
     return _texts(Cells(cells.buffer, cells.kinds, cells.starts + 1, cells.lengths - 1), valid)
 
 
