@@ -7,7 +7,7 @@ holds as text, and of texts which Arrow's own casts cannot read.
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from chronolake.sync import wire_text
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Kinds = npt.NDArray[np.uint8]
+#: Which cells have a value of the kind at hand; None: all of them.
+Valid = Mask | None
 
 #: The kinds of a cell.
 NULL, UNCHANGED, TEXT, BINARY = ord("n"), ord("u"), ord("t"), ord("b")
@@ -53,10 +56,14 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """One column's cells, in order: kind, first byte of the value, and length (0 for a cell without value)."""
+    """One column's cells, in order: kind, first byte of the value, and length (0 for a cell without value).
+
+    `uniform` is the one kind that all of them are of, if so.
+    """
 
     buffer: Buffer
-    kinds: npt.NDArray[np.uint8]
+    kinds: Kinds
+    uniform: int | None
     starts: Ints
     lengths: Ints
 
@@ -91,6 +98,10 @@ def read_column(cells: Cells, type_oid: int, wanted: pa.DataType) -> Column:
     Raises:
         DecodeError: a cell is no value of its type, or there is no way from that type to the wanted one.
     """
+    if cells.uniform == BINARY:
+        return _from_binary(cells, None, type_oid, wanted)
+    if cells.uniform == TEXT:
+        return _from_text(_texts(cells, None), wanted)
     binary, text = cells.of(BINARY), cells.of(TEXT)
     if not text.any():
         if not binary.any():
@@ -111,7 +122,7 @@ def _merge(text: Column, binary: Column, is_binary: Mask) -> Column:
     return merged, (none if text[1] is None else text[1]) | (none if binary[1] is None else binary[1])
 
 
-def _from_binary(cells: Cells, valid: Mask, type_oid: int, wanted: pa.DataType) -> Column:
+def _from_binary(cells: Cells, valid: Valid, type_oid: int, wanted: pa.DataType) -> Column:
     if pa.types.is_string(wanted) and type_oid in wire_text.PLAIN_TEXT:
         return _texts(cells, valid)
     if pa.types.is_string(wanted) and type_oid == wire_text.JSONB:
@@ -125,87 +136,94 @@ def _from_binary(cells: Cells, valid: Mask, type_oid: int, wanted: pa.DataType) 
 # Binary, by numpy.
 
 
-def _bitmap(valid: Mask) -> pa.Buffer | None:
-    return None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+def _bitmap(valid: Valid) -> pa.Buffer | None:
+    return None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
-def _array(kind: pa.DataType, values: npt.NDArray[Any], valid: Mask) -> pa.Array:
-    return pa.Array.from_buffers(kind, len(valid), [_bitmap(valid), pa.py_buffer(values)])
+def _array(kind: pa.DataType, values: npt.NDArray[Any], cells: Cells, valid: Valid) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(cells), [_bitmap(valid), pa.py_buffer(values)])
 
 
-def _fixed(cells: Cells, valid: Mask, width: int) -> Words:
+def _among(valid: Valid, mask: Mask) -> Mask:
+    return mask if valid is None else mask & valid
+
+
+def _fixed(cells: Cells, valid: Valid, width: int) -> Words:
     """The values' bytes at the upper end of a word; all must have this width."""
-    refuse(valid & (cells.lengths != width), f"a value is not {width} bytes long")
+    refuse(_among(valid, cells.lengths != width), f"a value is not {width} bytes long")
     return cells.buffer.words(cells.starts)
 
 
-def _bools(cells: Cells, valid: Mask) -> Column:
+def _bools(cells: Cells, valid: Valid) -> Column:
     bits = np.packbits(_fixed(cells, valid, 1) >> 56 != 0, bitorder="little")
-    return _array(pa.bool_(), bits, valid), None
+    return _array(pa.bool_(), bits, cells, valid), None
 
 
 def _ints(width: int, kind: pa.DataType) -> "Reader":
-    def read(cells: Cells, valid: Mask) -> Column:
+    def read(cells: Cells, valid: Valid) -> Column:
         # An arithmetic shift keeps the sign.
         numbers = _fixed(cells, valid, width).view(np.int64) >> (64 - 8 * width)
-        return _array(kind, numbers.astype(kind.to_pandas_dtype()), valid), None
+        return _array(kind, numbers.astype(kind.to_pandas_dtype()), cells, valid), None
 
     return read
 
 
-def _oids(cells: Cells, valid: Mask) -> Column:
-    return _array(pa.int64(), (_fixed(cells, valid, 4) >> 32).view(np.int64), valid), None
+def _oids(cells: Cells, valid: Valid) -> Column:
+    return _array(pa.int64(), (_fixed(cells, valid, 4) >> 32).view(np.int64), cells, valid), None
 
 
-def _floats(cells: Cells, valid: Mask) -> Column:
-    return _array(pa.float32(), (_fixed(cells, valid, 4) >> 32).astype(np.uint32), valid), None
+def _floats(cells: Cells, valid: Valid) -> Column:
+    return _array(pa.float32(), (_fixed(cells, valid, 4) >> 32).astype(np.uint32), cells, valid), None
 
 
-def _doubles(cells: Cells, valid: Mask) -> Column:
-    return _array(pa.float64(), _fixed(cells, valid, 8), valid), None
+def _doubles(cells: Cells, valid: Valid) -> Column:
+    return _array(pa.float64(), _fixed(cells, valid, 8), cells, valid), None
 
 
-def _timestamps(cells: Cells, valid: Mask) -> Column:
+def _timestamps(cells: Cells, valid: Valid) -> Column:
     microseconds = _fixed(cells, valid, 8).view(np.int64)
     # The ends of the range are the infinities, PostgreSQL's here and DuckDB's after the shift.
-    bad = valid & ((microseconds == _INT64.min) | (microseconds >= _INT64.max - _EPOCH_US))
-    return _checked(pa.timestamp("us"), np.where(bad, 0, microseconds) + _EPOCH_US, valid, bad)
+    bad = _among(valid, (microseconds == _INT64.min) | (microseconds >= _INT64.max - _EPOCH_US))
+    return _checked(pa.timestamp("us"), np.where(bad, 0, microseconds) + _EPOCH_US, cells, valid, bad)
 
 
-def _dates(cells: Cells, valid: Mask) -> Column:
+def _dates(cells: Cells, valid: Valid) -> Column:
     days = _fixed(cells, valid, 4).view(np.int64) >> 32
-    bad = valid & ((days == _INT32.min) | (days >= _INT32.max - _EPOCH_DAYS))
-    return _checked(pa.date32(), (np.where(bad, 0, days) + _EPOCH_DAYS).astype(np.int32), valid, bad)
+    bad = _among(valid, (days == _INT32.min) | (days >= _INT32.max - _EPOCH_DAYS))
+    return _checked(pa.date32(), (np.where(bad, 0, days) + _EPOCH_DAYS).astype(np.int32), cells, valid, bad)
 
 
-def _checked(kind: pa.DataType, values: npt.NDArray[Any], valid: Mask, bad: Mask) -> Column:
+def _checked(kind: pa.DataType, values: npt.NDArray[Any], cells: Cells, valid: Valid, bad: Mask) -> Column:
     if not bad.any():
-        return _array(kind, values, valid), None
-    return _array(kind, values, valid & ~bad), bad
+        return _array(kind, values, cells, valid), None
+    return _array(kind, values, cells, _among(valid, ~bad)), bad
 
 
-def _uuids(cells: Cells, valid: Mask) -> Column:
+def _uuids(cells: Cells, valid: Valid) -> Column:
     halves = np.empty((len(cells), 2), ">u8")
     halves[:, 0] = _fixed(cells, valid, 16)
     halves[:, 1] = cells.buffer.words(cells.starts + 8)
-    return pa.ExtensionArray.from_storage(pa.uuid(), _array(pa.binary(16), halves, valid)), None
+    return pa.ExtensionArray.from_storage(pa.uuid(), _array(pa.binary(16), halves, cells, valid)), None
 
 
-def _blobs(cells: Cells, valid: Mask) -> Column:
+def _blobs(cells: Cells, valid: Valid) -> Column:
     # The cells lie in the buffer in order, so that value, gap, value, gap ... is one Arrow array; taking every
     # second one copies the values alone.
     count = len(cells)
     offsets = np.empty(2 * count, np.int32)
     offsets[0::2] = cells.starts
-    offsets[1::2] = cells.starts + np.where(valid, cells.lengths, 0)
-    some = np.ones(2 * count - 1, np.bool_)
-    some[0::2] = valid
+    lengths = cells.lengths if valid is None else cells.lengths * valid
+    np.add(cells.starts, lengths, out=offsets[1::2], casting="unsafe")
+    some = None
+    if valid is not None:
+        some = np.ones(2 * count - 1, np.bool_)
+        some[0::2] = valid
     buffers = [_bitmap(some), pa.py_buffer(offsets), pa.py_buffer(cells.buffer.bytes)]
     both = pa.Array.from_buffers(pa.binary(), 2 * count - 1, buffers)
     return both.take(pa.array(np.arange(0, 2 * count, 2))), None
 
 
-def _texts(cells: Cells, valid: Mask) -> Column:
+def _texts(cells: Cells, valid: Valid) -> Column:
     blobs, _ = _blobs(cells, valid)
     if _is_ascii(blobs):
         # Arrow's cast checks each text for itself, which costs more than all the rest.
@@ -216,7 +234,7 @@ def _texts(cells: Cells, valid: Mask) -> Column:
         # Only a database in another encoding than UTF-8 can send such a text; it has no place in the lake.
         texts = [_utf8(blob) for blob in blobs.to_pylist()]
         column = pa.array(texts, pa.string())
-        return column, valid & column.is_null().to_numpy(zero_copy_only=False)
+        return column, _among(valid, _nulls(column))
 
 
 def _is_ascii(blobs: pa.Array) -> bool:
@@ -231,14 +249,14 @@ def _utf8(blob: bytes | None) -> str | None:
         return None
 
 
-def _jsonb_texts(cells: Cells, valid: Mask) -> Column:
+def _jsonb_texts(cells: Cells, valid: Valid) -> Column:
     # One byte of version comes first, and there is but one version yet.
     versions = cells.buffer.words(cells.starts) >> 56
-    refuse(valid & ((cells.lengths < 1) | (versions != 1)), "a value's version of jsonb is unknown")
-    return _texts(Cells(cells.buffer, cells.kinds, cells.starts + 1, cells.lengths - 1), valid)
+    refuse(_among(valid, (cells.lengths < 1) | (versions != 1)), "a value's version of jsonb is unknown")
+    return _texts(replace(cells, starts=cells.starts + 1, lengths=cells.lengths - 1), valid)
 
 
-def _rendered(cells: Cells, valid: Mask, type_oid: int) -> Column:
+def _rendered(cells: Cells, valid: Valid, type_oid: int) -> Column:
     if not wire_text.can_render(type_oid):
         raise DecodeError(
             f"the binary form of type {type_oid} is unknown",
@@ -246,7 +264,7 @@ def _rendered(cells: Cells, valid: Mask, type_oid: int) -> Column:
             type_oid=type_oid,
         )
     texts: list[str | None] = [None] * len(cells)
-    for row in np.flatnonzero(valid):
+    for row in range(len(cells)) if valid is None else np.flatnonzero(valid):
         try:
             texts[row] = wire_text.render(type_oid, cells.value(int(row)))
         except ValueError as error:
@@ -254,7 +272,7 @@ def _rendered(cells: Cells, valid: Mask, type_oid: int) -> Column:
     return pa.array(texts, pa.string()), None
 
 
-Reader = Callable[[Cells, Mask], Column]
+Reader = Callable[[Cells, Valid], Column]
 
 # PostgreSQL's type: what reads its binary form, and the Arrow type that this gives.
 _BINARY: dict[int, tuple[Reader, pa.DataType]] = {
@@ -306,8 +324,12 @@ def _narrow(array: pa.Array, wanted: pa.DataType) -> Column:
         bounds = np.iinfo(wanted.to_pandas_dtype())
         numbers = array.fill_null(0).to_numpy(zero_copy_only=False)
         bad = (numbers < bounds.min) | (numbers > bounds.max)
-        valid = array.is_valid().to_numpy(zero_copy_only=False) & ~bad
-        return _array(wanted, numbers.astype(bounds.dtype), valid), bad
+        return pa.array(numbers.astype(bounds.dtype), wanted, mask=bad | _nulls(array)), bad
+
+
+def _nulls(array: pa.Array) -> Mask:
+    nulls: Mask = array.is_null().to_numpy(zero_copy_only=False)
+    return nulls
 
 
 # Text.

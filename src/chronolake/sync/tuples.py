@@ -4,12 +4,11 @@ Rows walk side by side: a cursor for each row passes one column after the other,
 Python on none. Nothing is read beyond a message's end: each step is checked against it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from chronolake.errors import DecodeError, ValueUnrepresentable
@@ -21,6 +20,7 @@ from chronolake.sync.cells import (
     Buffer,
     Cells,
     Ints,
+    Kinds,
     Mask,
     read_column,
     refuse,
@@ -32,6 +32,9 @@ _BLOCK_BYTES = 8 << 20
 _BLOCK_ROWS = 16_384
 # Arrow counts a text's place in 31 bits; PostgreSQL sends nothing beyond 1 GiB.
 _MESSAGE_BYTES = 1 << 30
+
+# Where fewer than one row in so many has a tuple, these rows are walked alone and their columns spread afterwards.
+_FEW = 4
 
 _INSERT, _UPDATE, _DELETE = b"IUD"
 _NEW, _KEY, _OLD = b"NKO"
@@ -51,7 +54,7 @@ class Changes:
     which is null therefore.
     """
 
-    kinds: npt.NDArray[np.uint8]
+    kinds: Kinds
     new: pa.Table
     unchanged: dict[str, Mask]
     old: pa.Table
@@ -145,21 +148,36 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Tuples:
-    """Tuples as columns; masks are as long as these."""
+    """Tuples as columns; which values were not sent, and the rows whose value is not held."""
 
     batch: pa.RecordBatch
     unchanged: dict[str, Mask] = field(default_factory=dict)
-    bad: dict[str, Mask] = field(default_factory=dict)
+    bad: Rows = field(default_factory=dict)
+
+    def spread(self, rows: Ints, count: int) -> "_Tuples":
+        """Bring the tuples of some rows to their places among all rows."""
+        indices, absent = np.zeros(count, np.int64), np.ones(count, np.bool_)
+        indices[rows] = np.arange(len(rows))
+        absent[rows] = False
+        return _Tuples(
+            self.batch.take(pa.array(indices, mask=absent)),
+            {name: mask[indices] & ~absent for name, mask in self.unchanged.items()},
+            {name: rows[bad] for name, bad in self.bad.items()},
+        )
 
 
 def _decode_block(plan: _Plan, messages: Sequence[bytes], lengths: Ints, first_row: int) -> Changes:
     try:
         return _Block(plan, messages, lengths).changes()
     except DecodeError as error:
-        row = error.facts.get("row")
-        if isinstance(row, int):
-            error.facts["row"] = first_row + row
-        raise
+        raise _moved(error, lambda row: first_row + row) from error
+
+
+def _moved(error: DecodeError, place: Callable[[int], int]) -> DecodeError:
+    """The same error, its row told among more rows."""
+    row = error.facts.get("row")
+    facts = error.facts | ({"row": place(row)} if isinstance(row, int) else {})
+    return DecodeError(error.message, hint=error.hint, **facts)
 
 
 class _Block:
@@ -176,28 +194,27 @@ class _Block:
         has_old, old_whole = self._old_tags(kinds, cursor)
         cursor += 1
         with_new = kinds != _DELETE
-        old_rows, new_rows = np.flatnonzero(has_old), np.flatnonzero(with_new)
-        old = self._tuples(old_rows, cursor)
+        old = self._tuples(has_old, cursor)
         for mask in old.unchanged.values():
             # PostgreSQL writes old rows whole into its log; a missing value taken for null would be a wrong one.
-            refuse(mask, "an old row lacks a value", old_rows)
+            refuse(mask, "an old row lacks a value")
         both = has_old & with_new
         refuse(both & (self._bytes(cursor) != _NEW), "no new row follows the old one")
         cursor += both
-        new = self._tuples(new_rows, cursor)
+        new = self._tuples(with_new, cursor)
         refuse(cursor != self._ends, "a message goes on after its end")
         return Changes(
             kinds=kinds,
-            new=pa.Table.from_batches([self._spread(new.batch, new_rows)]),
-            unchanged={name: self._spread_mask(mask, new_rows) for name, mask in new.unchanged.items()},
-            old=pa.Table.from_batches([self._spread(old.batch, old_rows)]),
+            new=pa.Table.from_batches([new.batch]),
+            unchanged=new.unchanged,
+            old=pa.Table.from_batches([old.batch]),
             has_old=has_old,
             old_whole=old_whole,
-            unrepresentable={name: new_rows[mask] for name, mask in new.bad.items()},
-            old_unrepresentable={name: old_rows[mask] for name, mask in old.bad.items()},
+            unrepresentable=new.bad,
+            old_unrepresentable=old.bad,
         )
 
-    def _header(self) -> tuple[npt.NDArray[np.uint8], Ints]:
+    def _header(self) -> tuple[Kinds, Ints]:
         """The kinds, and a cursor for each row that stands behind the oid."""
         oid_at = 5 if self._plan.streamed else 1
         # What follows the oid is a tag and a count of columns.
@@ -208,7 +225,7 @@ class _Block:
         refuse(oids != self._plan.relation_oid, "a message is about another relation")
         return kinds, self._starts + oid_at + 4
 
-    def _old_tags(self, kinds: npt.NDArray[np.uint8], cursor: Ints) -> tuple[Mask, Mask]:
+    def _old_tags(self, kinds: Kinds, cursor: Ints) -> tuple[Mask, Mask]:
         """Which rows begin with an old row, and which of these are whole."""
         tags = self._bytes(cursor)
         old_whole = tags == _OLD
@@ -218,80 +235,99 @@ class _Block:
         refuse(wrong, "a row is there that such a change does not have")
         return has_old, old_whole
 
-    def _bytes(self, at: Ints) -> npt.NDArray[np.uint8]:
+    def _bytes(self, at: Ints) -> Kinds:
         # A cursor stands at most at the end of the last message, where padding follows.
-        found: npt.NDArray[np.uint8] = self._buffer.bytes[at]
+        found: Kinds = self._buffer.bytes[at]
         return found
 
-    def _tuples(self, rows: Ints, cursor: Ints) -> _Tuples:
-        """Read the tuples of these rows and move their cursors behind them."""
-        if not len(rows):
-            return _Tuples(_nothing(self._plan.schema, 0))
+    def _tuples(self, present: Mask, cursor: Ints) -> _Tuples:
+        """Read the tuples of these rows, null for the others, and move their cursors behind them."""
+        some, count = int(np.count_nonzero(present)), len(present)
+        if not some:
+            return _Tuples(_nothing(self._plan.schema, count))
+        if some * _FEW > count:
+            walk = _Walk(self._plan, self._buffer, cursor, self._ends, None if some == count else present)
+            tuples = walk.tuples()
+            cursor[:] = walk.at
+            return tuples
+        rows = np.flatnonzero(present)
+        walk = _Walk(self._plan, self._buffer, cursor[rows], self._ends[rows], None)
+        try:
+            tuples = walk.tuples()
+        except DecodeError as error:
+            raise _moved(error, lambda row: int(rows[row])) from error
+        cursor[rows] = walk.at
+        return tuples.spread(rows, count)
+
+
+class _Walk:
+    """One tuple of each row, read column by column; `at` says how far; rows not `present` have none."""
+
+    def __init__(self, plan: _Plan, buffer: Buffer, at: Ints, ends: Ints, present: Mask | None) -> None:
+        self._plan = plan
+        self._buffer = buffer
+        self._ends = ends
+        self._present = present
+        self.at = at
+
+    def tuples(self) -> _Tuples:
+        """Read them all."""
+        counts = self._buffer.words(self.at) >> 48
+        wrong = counts != len(self._plan.wanted)
+        refuse(
+            wrong if self._present is None else wrong & self._present, "a row has another number of columns"
+        )
+        self.at = self.at + (2 if self._present is None else 2 * self._present)
         arrays: dict[str, pa.Array] = {}
         unchanged, bad = {}, {}
-        at = cursor[rows]
-        counts = self._buffer.words(at) >> 48
-        refuse(counts != len(self._plan.wanted), "a row has another number of columns", rows)
-        at += 2
         for name, type_oid, wanted in self._plan.wanted:
-            cells, at = self._step(rows, at)
+            cells = self._step()
             if wanted is None:
                 continue
-            arrays[name], unfit = self._read(name, rows, cells, type_oid, wanted)
+            arrays[name], unfit = _read(name, cells, type_oid, wanted)
             if unfit is not None and unfit.any():
-                bad[name] = unfit
-            if (mask := cells.of(UNCHANGED)).any():
+                bad[name] = np.flatnonzero(unfit)
+            if cells.uniform is None and (mask := cells.of(UNCHANGED)).any():
                 unchanged[name] = mask
-        cursor[rows] = at
         batch = pa.record_batch([arrays[name] for name in self._plan.schema.names], schema=self._plan.schema)
         return _Tuples(batch, unchanged, bad)
 
-    def _step(self, rows: Ints, at: Ints) -> tuple[Cells, Ints]:
-        """The cells that begin here, and where the next ones do."""
-        # A kind, and four bytes of length where it has a value.
-        words = self._buffer.words(at)
+    def _step(self) -> Cells:
+        """Pass one column: a kind for each row and, where there is a value, four bytes of length before it."""
+        words = self._buffer.words(self.at)
         kinds = (words >> 56).astype(np.uint8)
         lengths = ((words >> 24) & 0xFFFFFFFF).view(np.int64)
+        starts = self.at + 5
+        uniform = self._uniform(kinds)
+        after = self._after_mixed(kinds, lengths) if uniform is None else starts + lengths
+        refuse(after > self._ends, "a message ends within a value")
+        self.at = after
+        return Cells(self._buffer, kinds, uniform, starts, lengths)
+
+    def _uniform(self, kinds: Kinds) -> int | None:
+        first = int(kinds[0])
+        one = self._present is None and first in {BINARY, TEXT} and (kinds == first).all()
+        return first if one else None
+
+    def _after_mixed(self, kinds: Kinds, lengths: Ints) -> Ints:
+        """Where the next cells begin; lengths of cells without value become 0, and cells of absent rows null."""
+        if self._present is not None:
+            kinds[~self._present] = NULL
         has_value = (kinds == BINARY) | (kinds == TEXT)
-        starts = at + 5
-        if has_value.all():
-            after = starts + lengths
-        else:
-            refuse(~(has_value | (kinds == NULL) | (kinds == UNCHANGED)), "a value is of no known kind", rows)
-            lengths *= has_value
-            after = at + 1 + has_value * (4 + lengths)
-        refuse(after > self._ends[rows], "a message ends within a value", rows)
-        return Cells(self._buffer, kinds, starts, lengths), after
+        refuse(~(has_value | (kinds == NULL) | (kinds == UNCHANGED)), "a value is of no known kind")
+        lengths *= has_value
+        width: Ints = 1 + has_value * (4 + lengths)
+        if self._present is not None:
+            width *= self._present
+        return self.at + width
 
-    def _read(
-        self, name: str, rows: Ints, cells: Cells, type_oid: int, wanted: pa.DataType
-    ) -> tuple[pa.Array, Mask | None]:
-        try:
-            return read_column(cells, type_oid, wanted)
-        except DecodeError as error:
-            facts = error.facts | {"column": name}
-            row = error.facts.get("row")
-            if isinstance(row, int):
-                facts["row"] = int(rows[row])
-            raise DecodeError(f"Column {name}: {error.message}", hint=error.hint, **facts) from error
 
-    def _spread(self, batch: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
-        """Bring tuples of some rows to their places among all rows."""
-        count = len(self._starts)
-        if len(rows) == count:
-            return batch
-        if not len(rows):
-            return _nothing(self._plan.schema, count)
-        indices = np.zeros(count, np.int64)
-        indices[rows] = np.arange(len(rows))
-        absent = np.ones(count, np.bool_)
-        absent[rows] = False
-        return batch.take(pa.array(indices, mask=absent))
-
-    def _spread_mask(self, mask: Mask, rows: Ints) -> Mask:
-        spread = np.zeros(len(self._starts), np.bool_)
-        spread[rows] = mask
-        return spread
+def _read(name: str, cells: Cells, type_oid: int, wanted: pa.DataType) -> tuple[pa.Array, Mask | None]:
+    try:
+        return read_column(cells, type_oid, wanted)
+    except DecodeError as error:
+        facts = error.facts | {"column": name}
+        raise DecodeError(f"Column {name}: {error.message}", hint=error.hint, **facts) from error
 
 
 def _nothing(schema: pa.Schema, count: int) -> pa.RecordBatch:
