@@ -306,7 +306,11 @@ class _Walk:
 
     def _uniform(self, kinds: Kinds) -> int | None:
         first = int(kinds[0])
-        one = self._present is None and first in {BINARY, TEXT} and (kinds == first).all()
+        one = (
+            self._present is None
+            and first in {BINARY, TEXT}
+            and np.count_nonzero(kinds == first) == len(kinds)
+        )
         return first if one else None
 
     def _after_mixed(self, kinds: Kinds, lengths: Ints) -> Ints:
