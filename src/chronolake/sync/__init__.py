@@ -1,4 +1,5 @@
 """Carry PostgreSQL's stream of changes to the lake.
 
-`messages.py`, `tuples.py`, `cells.py` and `wire_text.py` give meaning to the bytes of `pgoutput`; they open no socket.
+`messages.py` and `tuples.py` give meaning to the bytes of `pgoutput`, with `cells.py`, `arrays.py`, `texts.py` and
+`wire_text.py` below them for single values; they open no socket.
 """

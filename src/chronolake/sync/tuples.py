@@ -6,12 +6,13 @@ Python on none. Nothing is read beyond a message's end: each step is checked aga
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from chronolake.errors import DecodeError, ValueUnrepresentable
+from chronolake.sync.arrays import read_column
 from chronolake.sync.cells import (
     BINARY,
     NULL,
@@ -22,7 +23,6 @@ from chronolake.sync.cells import (
     Ints,
     Kinds,
     Mask,
-    read_column,
     refuse,
 )
 from chronolake.sync.messages import Relation
@@ -72,7 +72,7 @@ class Changes:
         Raises:
             ValueUnrepresentable: there are some; `facts` name the first column that has any, and the rows.
         """
-        for column, rows in (self.unrepresentable | self.old_unrepresentable).items():
+        for column, rows in chain(self.unrepresentable.items(), self.old_unrepresentable.items()):
             raise ValueUnrepresentable(
                 f"{len(rows)} values of {column} do not fit the lake's type",
                 column=column,
@@ -344,9 +344,9 @@ def _joined(plan: _Plan, blocks: Sequence[Changes]) -> Changes:
     none = np.zeros(0, np.bool_)
     return Changes(
         kinds=np.concatenate([np.zeros(0, np.uint8), *(block.kinds for block in blocks)]),
-        new=pa.concat_tables([empty, *(block.new for block in blocks)]),
+        new=pa.concat_tables([block.new for block in blocks] or [empty]),
         unchanged=_joined_masks([block.unchanged for block in blocks], counts),
-        old=pa.concat_tables([empty, *(block.old for block in blocks)]),
+        old=pa.concat_tables([block.old for block in blocks] or [empty]),
         has_old=np.concatenate([none, *(block.has_old for block in blocks)]),
         old_whole=np.concatenate([none, *(block.old_whole for block in blocks)]),
         unrepresentable=_joined_rows([block.unrepresentable for block in blocks], counts),
