@@ -17,6 +17,9 @@ ChronolakeError
 │   ├── LakeBusy                 another committer holds the lock
 │   ├── SchemaMismatch           rows do not have the declared columns
 │   └── StorageFull              no room left on the disk
+├── SyncError                    the stream of changes from PostgreSQL to the lake
+│   ├── DecodeError              bytes are no message of `pgoutput`
+│   └── ValueUnrepresentable     PostgreSQL holds a value that the lake's type cannot
 └── QueryError                   a question or an SQL text
     ├── QuestionUnknown          no question of that name
     ├── ParameterInvalid         a parameter is missing, unknown or out of bounds
@@ -151,6 +154,26 @@ class StorageFull(LakeError):
 
     retry = Retry.OPERATOR
     hint = "Free room, then run the same command again: what was stored is not stored twice."
+
+
+class SyncError(ChronolakeError):
+    """The stream of changes could not be carried from PostgreSQL to the lake."""
+
+
+class DecodeError(SyncError):
+    """Bytes are no message of `pgoutput`, or not of the relation and types they are read as."""
+
+    retry = Retry.OPERATOR
+    hint = (
+        "The stream cannot be trusted from here on: check the versions of both ends, then fill the lake anew."
+    )
+
+
+class ValueUnrepresentable(SyncError):
+    """A row of PostgreSQL holds a value that the lake's type cannot, as the timestamp `infinity`."""
+
+    retry = Retry.OPERATOR
+    hint = "Give these rows another value in PostgreSQL."
 
 
 class QueryError(ChronolakeError):
