@@ -353,7 +353,7 @@ ARCHIVE_REQUEST_ATTEMPTS = Table(
     name="archive_request_attempts",
     meaning="One row per request to an archive, failed ones too: what archives are compared by.",
     key="id",
-    sort=("archive_source", "at"),
+    sort=("archive_source", "requested_at"),
     postgres_table="archive_request_attempts",
     columns=(
         Column("id", "number of the row", "bigint", _BIG, nullable=False),
@@ -381,7 +381,7 @@ ARCHIVE_REQUEST_ATTEMPTS = Table(
             unit="ms",
         ),
         Column("bytes", "bytes of the answer's body as they were sent", "bigint", _BIG, unit="bytes"),
-        Column("at", "when it was sent", _TIMESTAMPTZ, _ZONED, unit="UTC", nullable=False),
+        Column("requested_at", "when it was sent", _TIMESTAMPTZ, _ZONED, unit="UTC", nullable=False),
         Column("project_id", "the project it was made for; null where for none", "integer", _INT),
         Column("url", "the URL that was asked, without secrets", "text", _TEXT),
         Column("status_code", "HTTP status of the answer; null without an answer", "integer", _INT),

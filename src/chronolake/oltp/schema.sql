@@ -47,7 +47,7 @@ CREATE TABLE archive_request_attempts (
     )),
     latency_ms double precision,
     bytes bigint,
-    at timestamptz NOT NULL DEFAULT now(),
+    requested_at timestamptz NOT NULL DEFAULT now(),
     project_id integer REFERENCES projects (id),
     url text COLLATE "C",
     status_code integer,
@@ -55,7 +55,7 @@ CREATE TABLE archive_request_attempts (
     retry integer NOT NULL DEFAULT 0 CHECK (retry >= 0)
 );
 
-CREATE INDEX archive_request_attempts_source_time_idx ON archive_request_attempts (archive_source, at);
+CREATE INDEX archive_request_attempts_source_time_idx ON archive_request_attempts (archive_source, requested_at);
 
 CREATE TABLE imports (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

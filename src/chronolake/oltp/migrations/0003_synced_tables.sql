@@ -18,7 +18,12 @@ ALTER TABLE scrape_sessions
     ADD COLUMN duplicate bigint NOT NULL DEFAULT 0,
     ADD COLUMN rejected bigint NOT NULL DEFAULT 0;
 
+-- In the lake's SQL the word `at` is reserved.
+ALTER TABLE archive_request_attempts RENAME COLUMN at TO requested_at;
+-- Since PostgreSQL 18 the constraint has a name, which would go on speaking of the old one.
+ALTER TABLE archive_request_attempts ALTER COLUMN requested_at DROP NOT NULL;
 ALTER TABLE archive_request_attempts
+    ALTER COLUMN requested_at SET NOT NULL,
     ALTER COLUMN archive_source TYPE text COLLATE "C",
     ALTER COLUMN outcome TYPE text COLLATE "C",
     ADD COLUMN project_id integer REFERENCES projects (id),
@@ -31,7 +36,7 @@ ALTER TABLE archive_request_attempts
         'malformed', 'truncated', 'cancelled', 'not_sent'
     ));
 
-CREATE INDEX archive_request_attempts_source_time_idx ON archive_request_attempts (archive_source, at);
+CREATE INDEX archive_request_attempts_source_time_idx ON archive_request_attempts (archive_source, requested_at);
 
 -- No foreign keys, as with pages: a page has dozens of entities.
 CREATE TABLE page_entities (
