@@ -11,7 +11,7 @@ import pytest
 from chronolake import faults
 from chronolake.services import open_services
 from chronolake.settings import load
-from chronolake.testing import differences
+from chronolake.testing import INGESTED, differences
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def test_killed_and_run_again(point, environment, tmp_path):
 
     settings = load(environment)
     with open_services(settings) as services:
-        assert differences(services.database, services.lake) == []
+        assert differences(services.database, services.lake, INGESTED) == []
         with services.database.connection() as conn:
             stored = conn.execute(
                 "SELECT count(*) FROM cdx_records JOIN projects ON projects.id = project_id WHERE name = %s",
@@ -89,4 +89,4 @@ def test_an_error_in_the_lakes_commit_leaves_the_batches_in_the_ledger(environme
     again = ingest(path, environment)
     assert json.loads(again.stdout)["duplicate"] == ROWS
     with open_services(load(environment)) as services:
-        assert differences(services.database, services.lake) == []
+        assert differences(services.database, services.lake, INGESTED) == []

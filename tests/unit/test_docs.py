@@ -46,6 +46,16 @@ def test_every_column_stands_in_the_document(table):
         null = "yes" if column.nullable else "no"
         row = f"| `{column.name}` | {postgres} | {column.lake} | {null} | {column.meaning}{unit} |"
         assert row in text
+    section = text.partition(f"\n## {table.name}\n")[2].partition("\n## ")[0]
+    assert table.meaning in section
+    assert f"Key: {table.key}. Order inside each lake file: {', '.join(table.sort)}." in section
+    assert f"PostgreSQL table: `{table.postgres_table}`." in section
+    assert ("No partitions." in section) == (table.bucket_by is table.time is None)
+    assert f"`{table.name}`" in (DOCS / "lake.md").read_text()
+
+
+def test_no_table_but_the_registrys_is_told_of_as_one_of_both_stores():
+    assert re.findall(r"^## (.+)$", (DOCS / "tables.md").read_text(), re.MULTILINE) == list(TABLES)
 
 
 def test_every_link_in_the_documents_leads_somewhere():

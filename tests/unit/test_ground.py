@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,15 @@ import pyarrow as pa
 import pytest
 
 from chronolake import errors, faults
-from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, TABLES
+from chronolake.capture.attempt import Outcome
+from chronolake.capture.columns import (
+    ARCHIVE_REQUEST_ATTEMPTS,
+    CDX_RECORDS,
+    CONTENT_ANALYTICS,
+    PAGE_ENTITIES,
+    TABLES,
+)
+from chronolake.capture.entity import EntityKind
 from chronolake.clock import ManualClock, SystemClock
 from chronolake.errors import ChronolakeError, LakeBusy, Retry
 from chronolake.loop import Loop
@@ -105,14 +114,32 @@ def test_the_registry_is_whole(table):
     names = [column.name for column in table.columns]
     assert len(set(names)) == len(names)
     assert all(column.meaning for column in table.columns)
-    assert set(table.key) | set(table.sort) | {table.bucket_by, table.time} <= set(names)
+    assert {table.key, *table.sort, table.bucket_by, table.time, table.project_by} - {None} <= set(names)
     for column in table.columns:
         assert isinstance(column.lake, str)
         assert bool(column.postgres) != column.lake_only
         if pa.types.is_timestamp(column.arrow):
             assert column.unit == "UTC"
-    for name in table.key:
+    # What rows are ordered and cut by is never null.
+    for name in {table.key, *table.sort, table.bucket_by, table.time} - {None}:
         assert not table[name].nullable
+    assert table.key not in {column.name for column in table.columns if column.lake_only}
+    assert table.arrow_schema.field(table.key).type in (pa.uuid(), pa.int32(), pa.int64(), pa.string())
+
+
+def test_a_table_of_no_project_is_seen_through_captures():
+    for table in TABLES.values():
+        if table.project_by is None:
+            assert table[table.key].arrow == CDX_RECORDS[table.key].arrow
+
+
+def test_the_words_of_outcomes_and_entities_stand_in_the_registry():
+    for column, words in (
+        (ARCHIVE_REQUEST_ATTEMPTS["outcome"], Outcome),
+        (PAGE_ENTITIES["kind"], EntityKind),
+    ):
+        told = column.meaning.partition(": ")[2] or column.meaning
+        assert re.split(", | or ", told) == list(words)
 
 
 def test_the_plans_columns_are_there():

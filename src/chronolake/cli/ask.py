@@ -31,7 +31,7 @@ def ask(
 
 
 def sql(
-    text: Annotated[str, typer.Argument(help="One SELECT over cdx_records and content_analytics.")],
+    text: Annotated[str, typer.Argument(help="One SELECT over the lake's tables.")],
     limit: Annotated[int | None, typer.Option(help="Rows at most; the setting's by default.", min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

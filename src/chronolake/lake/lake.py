@@ -32,6 +32,7 @@ from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, StreamChec
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
+from chronolake.lake.layout import layout_of
 from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
@@ -179,7 +180,9 @@ class Lake:
             checkpoint = catalog.checkpoint(conn)
             batches = catalog.batches(conn)
         asked = self._settings.lake.layout
-        other = sorted({table.layout for table in tables if table.layout != asked})
+        other = sorted(
+            {table.layout for table in tables if table.layout != layout_of(TABLES[table.name], asked)}
+        )
         note = (
             f"CHRONOLAKE_LAKE_LAYOUT={asked} holds for a lake that is being created; this one was made with"
             f" {', '.join(other)} and keeps it"

@@ -8,18 +8,20 @@ from chronolake.settings import Layout
 BUCKETS = 16
 
 
+def layout_of(table: Table, layout: Layout) -> Layout:
+    """How `table` lies in a lake of that layout: tables without the columns it needs have no partitions."""
+    needed = {
+        Layout.BUCKET: (table.bucket_by,),
+        Layout.YEAR_MONTH: (table.time,),
+        Layout.BUCKET_YEAR: (table.bucket_by, table.time),
+        Layout.NONE: (),
+    }[layout]
+    return layout if all(needed) else Layout.NONE
+
+
 def partition_expressions(table: Table, layout: Layout) -> tuple[str, ...]:
     """What the lake partitions `table` by, as DuckLake's partition transforms; empty for none."""
-    bucket = f'bucket({BUCKETS}, "{table.bucket_by}")'
-    match layout:
-        case Layout.BUCKET:
-            return (bucket,)
-        case Layout.YEAR_MONTH:
-            return (f'year("{table.time}")', f'month("{table.time}")')
-        case Layout.BUCKET_YEAR:
-            return (bucket, f'year("{table.time}")')
-        case Layout.NONE:
-            return ()
+    return _partitions(table, layout, bucket=f'bucket({BUCKETS}, "{table.bucket_by}")')
 
 
 def partition_keys(table: Table, layout: Layout) -> tuple[str, ...]:
@@ -27,8 +29,11 @@ def partition_keys(table: Table, layout: Layout) -> tuple[str, ...]:
 
     The bucket transform is Iceberg's: 32-bit Murmur3, its sign bit cleared, modulo the buckets.
     """
-    bucket = f'(murmur3_32("{table.bucket_by}") & 2147483647) % {BUCKETS}'
-    match layout:
+    return _partitions(table, layout, bucket=f'(murmur3_32("{table.bucket_by}") & 2147483647) % {BUCKETS}')
+
+
+def _partitions(table: Table, layout: Layout, *, bucket: str) -> tuple[str, ...]:
+    match layout_of(table, layout):
         case Layout.BUCKET:
             return (bucket,)
         case Layout.YEAR_MONTH:

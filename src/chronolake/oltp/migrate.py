@@ -54,7 +54,7 @@ def migrate(conn: Connection) -> int:
 
     Raises:
         MigrationFailed: a file failed, was changed after it was applied, or the database is newer than we.
-        DatabaseMisconfigured: the role may not create the schema.
+        DatabaseMisconfigured: the role may not create the schema, or not what a file creates.
     """
     # Whoever comes second waits here and finds nothing left to do.
     conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -67,9 +67,7 @@ def migrate(conn: Connection) -> int:
         conn.execute(statement("migrations_table"))
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseMisconfigured(
-            f"the role of DATABASE_URL may not create the schema {SCHEMA}",
-            hint=f"As the database's owner: GRANT CREATE ON DATABASE ... TO ...;  or CREATE SCHEMA {SCHEMA}"
-            " AUTHORIZATION ...;",
+            f"the role of DATABASE_URL may not create the schema {SCHEMA}", hint=_grant(conn)
         ) from error
     _check(applied(conn))
     known = {entry["version"] for entry in applied(conn)}
@@ -77,6 +75,11 @@ def migrate(conn: Connection) -> int:
     for migration in missing:
         try:
             conn.execute(migration.text)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseMisconfigured(
+                f"the role of DATABASE_URL may not apply migration {migration.name}: {error}".strip(),
+                hint=f"{_grant(conn)}  What the schema {SCHEMA} holds must belong to that role, too.",
+            ) from error
         except psycopg.Error as error:
             raise MigrationFailed(
                 f"migration {migration.name}: {error}".strip(),
@@ -84,6 +87,11 @@ def migrate(conn: Connection) -> int:
             ) from error
         conn.execute(statement("migration_note"), [migration.version, migration.name, migration.checksum])
     return len(missing)
+
+
+def _grant(conn: Connection) -> str:
+    """What gives the role its rights; schemas and publications are both made by CREATE on the database."""
+    return f'As the database\'s owner: GRANT CREATE ON DATABASE "{conn.info.dbname}" TO "{conn.info.user}";'
 
 
 def _check(entries: list[dict[str, Any]]) -> None:

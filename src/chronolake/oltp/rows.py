@@ -36,7 +36,7 @@ def insert_new(conn: Connection, table: Table, rows: pa.Table) -> pa.Table:
     """
     if not rows.num_rows:
         return rows
-    rows = _less_repeated(rows, table.key[0])
+    rows = _less_repeated(rows, table.key)
     try:
         with conn.transaction(), conn.cursor() as cursor:
             _copy(cursor, table, table.postgres_table, rows)
@@ -59,13 +59,13 @@ def _insert_less_stored(conn: Connection, table: Table, rows: pa.Table) -> pa.Ta
         statement = sql.SQL(
             "COPY (INSERT INTO {} ({}) SELECT {} FROM incoming ON CONFLICT DO NOTHING RETURNING {})"
             " TO STDOUT (FORMAT binary)"
-        ).format(target, names, names, sql.Identifier(table.key[0]))
+        ).format(target, names, names, sql.Identifier(table.key))
         with cursor.copy(statement) as copy:
             for piece in copy:
                 answer += piece
         cursor.execute("DROP TABLE incoming")
     stored = np.frombuffer(answer[_COPY_HEADER_BYTES:-_COPY_TRAILER_BYTES], _COPY_ROW)["id"]
-    given = _id_bytes(rows[table.key[0]])
+    given = _id_bytes(rows[table.key])
     return rows.filter(pc.is_in(_binary(given), value_set=_binary(stored)))
 
 

@@ -13,8 +13,8 @@ from chronolake.query.row import Row
 class Question:
     """An analytic question of the catalogue.
 
-    Its text is `questions/<name>.sql`, in DuckDB's dialect over `cdx_records` and `content_analytics`, with
-    parameters as `$name`. It never sees a project: the scope decides which rows those tables show.
+    Its text is `questions/<name>.sql`, in DuckDB's dialect over the tables of the registry, with parameters as
+    `$name`. It never sees a project: the scope decides which rows those tables show.
     """
 
     name: str

@@ -11,7 +11,8 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-from chronolake.capture.columns import TABLES
+from chronolake.capture.columns import CDX_RECORDS, TABLES, Table
+from chronolake.errors import SqlRefused
 from chronolake.query.question import Question
 from chronolake.query.route import Engine
 
@@ -40,10 +41,20 @@ def rendered(tree: exp.Expr, engine: Engine) -> str:
 
 
 def scope_laid_over(tree: exp.Expr) -> exp.Expr:
-    """The statement, with each table that it reads cut down to the projects of the scope parameter."""
+    """The statement, with each table that it reads cut down to the projects of the scope parameter.
+
+    Raises:
+        SqlRefused: a CTE has the name of the captures, through which a table of no project is seen.
+    """
     tree = tree.copy()
     # From the last to the first: a join in parentheses hangs on the table before it, and moves with it.
-    for table in reversed(list(tables_read(tree))):
+    tables = list(tables_read(tree))
+    seen_through_captures = any(_declared(table).project_by is None for table in tables)
+    if seen_through_captures and CDX_RECORDS.name in {cte.alias.lower() for cte in tree.find_all(exp.CTE)}:
+        raise SqlRefused(
+            f"a part of the statement has the name of the table {CDX_RECORDS.name}: give it another"
+        )
+    for table in reversed(tables):
         table.replace(_within_scope(table))
     return tree
 
@@ -96,13 +107,38 @@ def _within_scope(table: exp.Table) -> exp.Expr:
     inner = table.copy()
     inner.set("alias", None)
     outer = {part: inner.args.pop(part) for part in _OUTER_PARTS if inner.args.get(part)}
-    condition = sqlglot.parse_one(
-        f"SELECT 1 WHERE project_id = ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))", read="duckdb"
+    declared = _declared(table)
+    rows = exp.select(*_shown(declared)).from_(inner)
+    rows.set(
+        "where", sqlglot.parse_one(f"SELECT 1 WHERE {_condition(declared)}", read="duckdb").args["where"]
     )
-    rows = exp.select("*").from_(inner)
-    rows.set("where", condition.args["where"])
     alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
     return exp.Subquery(this=rows, alias=alias.copy(), **outer)
+
+
+def _condition(table: Table) -> str:
+    """Which rows belong to the scope; where it is null, none: a row without a project is not for some to see."""
+    within = f"= ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))"
+    if table.project_by is not None:
+        return f"{table.project_by} {within}"
+    captures = f"SELECT own.{table.key} FROM {CDX_RECORDS.name} AS own WHERE own.project_id {within}"
+    return f"{table.key} IN ({captures})"
+
+
+def _shown(table: Table) -> list[exp.Expr]:
+    """What stands between SELECT and FROM: all columns, those empty that tell of other projects."""
+    if not any(column.across_projects for column in table.columns):
+        return [exp.Star()]
+    return [
+        exp.alias_(exp.cast(exp.null(), column.lake, dialect="duckdb"), column.name, quoted=True)
+        if column.across_projects
+        else exp.column(column.name, quoted=True)
+        for column in table.columns
+    ]
+
+
+def _declared(table: exp.Table) -> Table:
+    return TABLES[table.name.lower()]
 
 
 def _placeholder(node: exp.Expr) -> exp.Expr:

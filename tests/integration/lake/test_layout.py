@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from chronolake.capture.columns import CDX_RECORDS
+from chronolake.capture.columns import CDX_RECORDS, TABLES
+from chronolake.lake.layout import layout_of
 from chronolake.settings import Layout
 
 ROWS = 20_000
@@ -38,7 +39,11 @@ def test_every_file_of_every_layout_is_sorted(open_lake, staged, lake_files, lay
         assert found == sorted(found), path
         counted += len(found)
     assert counted == ROWS
-    assert {table.layout for table in lake.info().tables} == {layout}
+    info = lake.info()
+    assert {table.name: table.layout for table in info.tables} == {
+        table.name: layout_of(table, layout) for table in TABLES.values()
+    }
+    assert info.layout_note is None
 
 
 def test_bucket_keeps_a_domain_in_one_file(open_lake, staged, lake_files):
@@ -195,7 +200,7 @@ def test_a_lake_keeps_its_layout_and_says_so(open_lake, staged):
     lake = open_lake(CHRONOLAKE_LAKE_LAYOUT="bucket")
     lake.apply([staged(1)])
     info = lake.info()
-    assert {table.layout for table in info.tables} == {"year_month"}
+    assert {table.layout for table in info.tables} == {"year_month", "none"}
     assert "year_month" in info.layout_note
     assert open_lake(CHRONOLAKE_LAKE_LAYOUT="year_month").info().layout_note is None
 

@@ -1,10 +1,14 @@
 """The server, its schema and its refusals, on real servers."""
 
+import re
+
 import psycopg
 import pytest
 from psycopg import sql
 
+from chronolake.capture.attempt import Outcome
 from chronolake.capture.columns import TABLES
+from chronolake.capture.entity import EntityKind
 from chronolake.errors import (
     DatabaseError,
     DatabaseMisconfigured,
@@ -32,7 +36,12 @@ IDENTITY = """
     SELECT relname, relreplident FROM pg_class
     WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1
 """
+PUBLISHED = """
+    SELECT tablename, attnames::text[] FROM pg_publication_tables WHERE pubname = 'chronolake' ORDER BY 1
+"""
 OURS = {"schema_migrations"}
+#: Published for the sync itself; no table of the lake.
+NO_FACTS = {"sync_heartbeat"}
 
 
 def shape(conn, schema):
@@ -41,6 +50,7 @@ def shape(conn, schema):
         "columns": [row for row in conn.execute(COLUMNS, [schema]) if row[0] not in OURS],
         "indexes": [row for row in conn.execute(INDEXES, [schema]) if row[0] not in OURS],
         "constraints": [row for row in conn.execute(CONSTRAINTS, {"schema": schema}) if row[0] not in OURS],
+        "published": list(conn.execute(PUBLISHED)),
         "identity": [row for row in conn.execute(IDENTITY, [schema]) if row[0] not in OURS],
     }
 
@@ -48,6 +58,8 @@ def shape(conn, schema):
 def test_schema_sql_is_what_the_migrations_leave(database):
     with database.connection() as conn:
         migrated = shape(conn, "chronolake")
+        # Of a publication there is one in a database, whatever the schema.
+        conn.execute("DROP PUBLICATION chronolake")
         conn.execute("CREATE SCHEMA other")
         conn.execute("SET search_path TO other")
         conn.execute((migrate.files("chronolake.oltp") / "schema.sql").read_bytes())
@@ -65,10 +77,78 @@ def test_the_catalogue_has_what_the_registry_declares(database, table):
     """
     with database.connection() as conn:
         found = conn.execute(query, [table.postgres_table]).fetchall()
-        view = [row[:2] for row in conn.execute(query, [table.name])]
+        named = [row[:2] for row in conn.execute(query, [table.name])]
     declared = [(c.name, c.postgres, "YES" if c.nullable else "NO") for c in table.stored]
-    assert found[: len(declared)] == declared
-    assert view == [row[:2] for row in declared]
+    assert [row for row in found if row[0] in table.arrow_schema.names] == declared
+    # A view of the lake's name shows what the lake has and no more.
+    if table.postgres_table != table.name:
+        assert named == [row[:2] for row in declared]
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_synced_texts_sort_by_their_bytes_and_the_key_is_the_registrys(database, table):
+    texts = """
+        SELECT column_name FROM information_schema.columns
+        WHERE table_schema = 'chronolake' AND table_name = %s AND data_type = 'text'
+            AND collation_name IS DISTINCT FROM 'C'
+    """
+    key = """
+        SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE i.indrelid = %s::regclass AND i.indisprimary
+    """
+    with database.connection() as conn:
+        assert conn.execute(texts, [table.postgres_table]).fetchall() == []
+        assert conn.execute(key, [table.postgres_table]).fetchall() == [(table.key,)]
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_a_change_carries_the_key_and_where_the_lake_has_the_row(database, table):
+    identity = """
+        SELECT a.attname FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid
+            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+        WHERE c.oid = %s::regclass
+    """
+    with database.connection() as conn:
+        carried = {name for (name,) in conn.execute(identity, [table.postgres_table])}
+    assert carried >= {table.key, table.bucket_by or table.key, table.time or table.key}
+
+
+def test_the_publication_is_the_registrys_tables_and_the_heartbeat(database):
+    with database.connection() as conn:
+        published = dict(conn.execute(PUBLISHED).fetchall())
+        actions = conn.execute(
+            "SELECT pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication WHERE pubname = 'chronolake'"
+        ).fetchone()
+    assert set(published) == {table.postgres_table for table in TABLES.values()} | NO_FACTS
+    for table in TABLES.values():
+        assert set(published[table.postgres_table]) == {column.name for column in table.stored}
+    assert actions == (True, True, True, True)
+
+
+def test_a_column_added_to_a_table_that_lists_none_is_published_by_itself(database):
+    with database.connection() as conn:
+        conn.execute("ALTER TABLE cdx_records ADD COLUMN hops integer")
+        conn.execute("ALTER TABLE pages ADD COLUMN secret text")
+        published = dict(conn.execute(PUBLISHED).fetchall())
+    assert "hops" in published["cdx_records"]
+    assert not {"secret", "title", "text"} & set(published["pages"])
+    assert "owner_id" not in published["projects"]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "words"),
+    [
+        ("archive_request_attempts_outcome_check", Outcome),
+        ("page_entities_kind_check", EntityKind),
+    ],
+)
+def test_postgresql_takes_the_words_that_the_code_has(database, constraint, words):
+    with database.connection() as conn:
+        (text,) = conn.execute(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [constraint]
+        ).fetchone()
+    assert set(re.findall("'([a-z_]+)'", text)) == set(words)
 
 
 def test_every_table_stands_in_the_document(database, pytestconfig):
@@ -85,9 +165,10 @@ def test_every_table_stands_in_the_document(database, pytestconfig):
 def test_migrating_again_does_nothing_and_a_changed_file_is_told(database, make_settings):
     with database.connection() as conn:
         assert migrate.migrate(conn) == 0
-    assert [entry["version"] for entry in database.migrations()] == [1]
+    known = [migration.version for migration in migrate.migrations()]
+    assert [entry["version"] for entry in database.migrations()] == known == sorted(set(known))
     with database.connection() as conn:
-        conn.execute("UPDATE schema_migrations SET checksum = 'other'")
+        conn.execute("UPDATE schema_migrations SET checksum = 'other' WHERE version = 1")
     with (
         pytest.raises(MigrationFailed, match=r"0001_first.sql was changed") as caught,
         Database.open(make_settings()),
@@ -95,13 +176,15 @@ def test_migrating_again_does_nothing_and_a_changed_file_is_told(database, make_
         pass
     assert caught.value.retry is Retry.OPERATOR
     with database.connection() as conn:
-        conn.execute("UPDATE schema_migrations SET version = 99")
+        conn.execute("UPDATE schema_migrations SET version = 99 WHERE version = 1")
     with pytest.raises(MigrationFailed, match="does not know"), Database.open(make_settings()):
         pass
 
 
 def test_a_migration_that_fails_leaves_nothing(database, make_settings, monkeypatch):
-    broken = migrate.Migration(2, "0002_broken.sql", b"CREATE TABLE half (x int); SELECT no_such_function()")
+    broken = migrate.Migration(
+        9999, "9999_broken.sql", b"CREATE TABLE half (x int); SELECT no_such_function()"
+    )
     all_of_them = (*migrate.migrations(), broken)
     monkeypatch.setattr(migrate, "migrations", lambda: all_of_them)
     with pytest.raises(MigrationFailed, match="no_such_function"), Database.open(make_settings()):
@@ -137,18 +220,46 @@ def test_an_address_that_cannot_be_read_keeps_its_secret():
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_a_role_without_rights_is_told_what_to_grant(server, database_url):
+@pytest.fixture
+def guest_url(database_url):
+    """The database without our schema, for a role that may only connect."""
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("DROP SCHEMA chronolake CASCADE")
         conn.execute("DROP ROLE IF EXISTS guest")
         conn.execute("CREATE ROLE guest LOGIN")
-    url = database_url.replace("postgres@", "guest@")
+        yield database_url.replace("postgres@", "guest@")
+        conn.execute("DROP OWNED BY guest")
+        conn.execute("DROP ROLE guest")
+
+
+def test_a_role_without_rights_is_told_what_to_grant(guest_url):
     with (
         pytest.raises(DatabaseMisconfigured, match="may not create") as caught,
-        Database.open(load({"DATABASE_URL": url})),
+        Database.open(load({"DATABASE_URL": guest_url})),
     ):
         pass
-    assert "GRANT" in caught.value.hint
+    assert re.search(r'GRANT CREATE ON DATABASE "test_\d+" TO "guest";', caught.value.hint)
+
+
+def test_a_role_that_may_make_no_publication_is_told_what_to_grant(guest_url, database_url):
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("DROP PUBLICATION chronolake")
+        owner.execute("CREATE SCHEMA chronolake AUTHORIZATION guest")
+        with (
+            pytest.raises(DatabaseMisconfigured, match="0003_synced_tables") as caught,
+            Database.open(load({"DATABASE_URL": guest_url})),
+        ):
+            pass
+        owner.execute(re.search("GRANT [^;]*;", caught.value.hint)[0])
+    with Database.open(load({"DATABASE_URL": guest_url})) as database:
+        assert database.migrations()
+
+
+def test_a_publication_that_outlived_its_schema_is_made_anew(database_url):
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("DROP SCHEMA chronolake CASCADE")
+    with Database.open(load({"DATABASE_URL": database_url})) as database, database.connection() as conn:
+        assert len(conn.execute(PUBLISHED).fetchall()) == len(TABLES) + len(NO_FACTS)
 
 
 def test_the_pool_outlives_a_connection_that_the_server_ended(database):

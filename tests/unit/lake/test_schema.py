@@ -7,7 +7,7 @@ import pytest
 
 from chronolake.capture.columns import CDX_RECORDS, TABLES, Column
 from chronolake.errors import SchemaMismatch
-from chronolake.lake.layout import layout_named, partition_expressions
+from chronolake.lake.layout import layout_named, layout_of, partition_expressions, partition_keys
 from chronolake.lake.schema import plan
 from chronolake.settings import Layout
 
@@ -30,6 +30,36 @@ def test_an_empty_lake_gets_every_table_sorted_and_partitioned():
     assert 'ALTER TABLE cdx_records SET PARTITIONED BY (bucket(16, "domain"), year("timestamp"))' in (
         statements
     )
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_table_is_made_and_small_ones_have_no_partitions(table):
+    for layout in Layout:
+        statements = [s for s in plan({table.name: table}, {}, layout) if f" {table.name} " in s]
+        kinds = [s.partition(table.name)[2].split("(")[0].strip() for s in statements]
+        small = table.bucket_by is table.time is None
+        cut = ["SET PARTITIONED BY"] if layout is not Layout.NONE and not small else []
+        assert kinds == ["", "SET SORTED BY", *cut]
+
+
+@pytest.mark.parametrize(
+    ("layout", "bucket_by", "time", "lies"),
+    [
+        (Layout.BUCKET, "domain", None, Layout.BUCKET),
+        (Layout.BUCKET, None, "timestamp", Layout.NONE),
+        (Layout.YEAR_MONTH, "domain", None, Layout.NONE),
+        (Layout.YEAR_MONTH, None, "timestamp", Layout.YEAR_MONTH),
+        (Layout.BUCKET_YEAR, "domain", None, Layout.NONE),
+        (Layout.BUCKET_YEAR, None, "timestamp", Layout.NONE),
+    ],
+)
+def test_a_table_without_the_columns_of_a_layout_has_no_partitions(layout, bucket_by, time, lies):
+    table = replace(CDX_RECORDS, bucket_by=bucket_by, time=time)
+    assert layout_of(table, layout) is lies
+    assert (
+        bool(partition_expressions(table, layout)) == bool(partition_keys(table, layout)) == (lies is layout)
+    )
+    assert "None" not in str([partition_expressions(table, layout), partition_keys(table, layout)])
 
 
 def test_an_added_column_is_added_nullable():

@@ -83,6 +83,20 @@ ATTACKS = {
         "WITH RECURSIVE applied_batches AS (SELECT * FROM applied_batches UNION SELECT * FROM applied_batches)"
         " SELECT * FROM applied_batches"
     ),
+    "a CTE that stands for the captures, which domains are seen through": (
+        "WITH cdx_records AS (SELECT domain, 1 AS project_id FROM domains) SELECT * FROM domains"
+    ),
+    "the same in other case and quotes": (
+        "WITH \"CDX_Records\" AS (SELECT domain, 1 AS project_id FROM (VALUES ('x')) AS v(domain)) SELECT * FROM domains"
+    ),
+    "a nested CTE that stands for the captures": (
+        "SELECT * FROM (WITH cdx_records AS (SELECT 'x' AS domain, 1 AS project_id) SELECT * FROM domains)"
+    ),
+    "a CTE with the name of a small table": "WITH projects AS (SELECT 1 AS id) SELECT * FROM projects",
+    "users": "SELECT * FROM users",
+    "pages with their text": "SELECT * FROM pages",
+    "dead letters": "SELECT * FROM sync_dead_letters",
+    "the heartbeat": "SELECT * FROM sync_heartbeat",
     "a CTE out of its place": "SELECT * FROM (WITH x AS (SELECT 1) SELECT * FROM x) y, x",
     "a CTE before its time": "WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a",
     "no SQL at all": "drop everything; now",
@@ -115,6 +129,15 @@ ALLOWED = {
     "a lambda": "SELECT list_transform([1, 2], lambda x: x + 1)",
     "values": "SELECT * FROM (VALUES (1), (2)) AS t(a)",
     "ranges": "SELECT * FROM range(3) AS r(i), generate_series(1, 2) AS g(j)",
+    "entities": "SELECT kind, value, canonical, count, position FROM page_entities WHERE kind = 'person'",
+    "search history": "SELECT question, query_text, engine, elapsed_ms, rows FROM search_history ORDER BY searched_at",
+    "attempts": "SELECT archive_source, outcome, avg(latency_ms), sum(bytes), max(requested_at), sum(rows), max(retry)"
+    " FROM archive_request_attempts GROUP BY ALL",
+    "sessions": "SELECT state, read, stored, duplicate, rejected, finished_at - started_at FROM scrape_sessions",
+    "months of attempts": "SELECT date_trunc('month', requested_at), count(*) FROM archive_request_attempts GROUP BY 1",
+    "dimensions": "SELECT p.name, d.tld, count(*) FROM cdx_records c JOIN projects p ON p.id = c.project_id"
+    " LEFT JOIN domains d ON d.domain = c.domain GROUP BY ALL",
+    "a dimension alone": "SELECT * FROM domains ORDER BY domain",
     "a pivot": "SELECT * FROM (SELECT domain, status_code FROM cdx_records)"
     " PIVOT (count(*) FOR status_code IN (200, 404))",
     "a sample": "SELECT * FROM cdx_records USING SAMPLE 10 ROWS",

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from chronolake.capture.columns import TABLES
 from chronolake.errors import SqlRefused
 from chronolake.query import guard
 from chronolake.query.adhoc import prepared
@@ -49,7 +50,9 @@ def test_attacks_are_refused_before_any_engine_sees_them(text):
 #: What only the first parser can tell: names of its own statement, and bounds of size.
 LEFT_TO_THE_FIRST = {
     "a parameter", "a CTE with a table's name", "a recursive CTE with a table's name",
-    "a CTE that stands for another's table", "a CTE out of its place", "a CTE before its time",
+    "a CTE that stands for another's table", "a CTE that stands for the captures, which domains are seen through",
+    "the same in other case and quotes", "a nested CTE that stands for the captures",
+    "a CTE with the name of a small table", "a CTE out of its place", "a CTE before its time",
     "a comment alone", "nothing", "nots without end", "a text without end", "describe",
 }  # fmt: skip
 
@@ -62,6 +65,15 @@ LEFT_TO_THE_FIRST = {
 def test_the_second_parser_alone_would_refuse_them_too(engine, functions, text):
     with pytest.raises(SqlRefused):
         guard.checked_again(serialized(engine, text), functions)
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_column_can_be_named_by_itself(engine, functions, table):
+    """A bare name that is also a function's, as `user` is, would be taken for it."""
+    for names in (table.arrow_schema.names, ["*"]):
+        text = f"SELECT {', '.join(names)} FROM {table.name}"
+        for scope in (EVERYTHING, ONE):
+            guard.checked_again(serialized(engine, prepared(text, scope, limit=10)[0]), functions)
 
 
 @pytest.mark.parametrize("scope", [EVERYTHING, ONE], ids=["everything", "one project"])

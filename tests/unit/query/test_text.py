@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from chronolake.capture.columns import TABLES
+from chronolake.errors import SqlRefused
 from chronolake.query import QUESTIONS
 from chronolake.query.route import Engine
 from chronolake.query.text import SCOPE_PARAMETER, rendered, scope_laid_over, tables_read, written
@@ -48,12 +49,26 @@ TRICKY = {
     "a lateral join": (
         "SELECT sum(n) FROM content_analytics a, LATERAL (SELECT count(*) AS n FROM cdx_records c WHERE c.url = a.url)"
     ),
+    "domains": "SELECT * EXCLUDE (first_seen_at) FROM domains ORDER BY domain",
+    "domains renamed": "SELECT max(a), count(*) FROM domains AS t(a, b, c)",
+    "domains in other case": "SELECT count(*), min(D.Domain) FROM DOMAINS D",
+    "domains that have no capture": (
+        "SELECT d.domain FROM domains d LEFT JOIN cdx_records c ON c.domain = d.domain WHERE c.domain IS NULL"
+    ),
+    "domains in a lateral join": (
+        "SELECT count(*) FROM cdx_records c, LATERAL (SELECT * FROM domains d WHERE d.domain <> c.domain)"
+    ),
+    "names of projects": "SELECT name, id FROM projects ORDER BY ALL",
+    "rows of no project": "SELECT count(*), count(project_id) FROM archive_request_attempts",
+    "history of no project": "SELECT query_text FROM search_history ORDER BY ALL",
+    "entities": "SELECT value, count(*) FROM page_entities GROUP BY ALL ORDER BY ALL",
+    "sessions by name": "SELECT p.name, s.state FROM scrape_sessions s JOIN projects p ON p.id = s.project_id",
     "a pivot": "SELECT * FROM cdx_records PIVOT (count(*) FOR project_id IN (1, 2) GROUP BY domain) ORDER BY ALL",
 }
 
 
 def _filled(projects):
-    """An engine with both tables and rows of `projects` alone."""
+    """An engine with every table and rows of `projects` alone; of all of them, rows of no project too."""
     engine = duckdb.connect()
     for table in TABLES.values():
         columns = ", ".join(f'"{column.name}" {column.lake}' for column in table.columns)
@@ -61,14 +76,26 @@ def _filled(projects):
     for project in projects:
         for number in range(project + 3):
             engine.execute(
-                "INSERT INTO cdx_records (project_id, url, domain) VALUES ($p, $u, 'd')",
-                {"p": project, "u": f"http://{project}/{number}"},
+                "INSERT INTO cdx_records (project_id, url, domain) VALUES ($p, $u, $d)",
+                {"p": project, "u": f"http://{project}/{number}", "d": f"d{number % 2 * project}"},
             )
             if number:
                 engine.execute(
-                    "INSERT INTO content_analytics (project_id, url, domain) VALUES ($p, $u, 'd')",
+                    "INSERT INTO content_analytics (project_id, url, domain) VALUES ($p, $u, 'd0')",
                     {"p": project, "u": f"http://{3 - project}/{number}"},
                 )
+        engine.execute("INSERT INTO projects (id, name) VALUES ($p, $n)", {"p": project, "n": f"p{project}"})
+    for project in projects if len(projects) == 1 else [*projects, None]:
+        values = {"p": project, "v": f"v{project}"}
+        engine.execute("INSERT INTO page_entities (project_id, value) VALUES ($p, $v)", values)
+        engine.execute("INSERT INTO search_history (project_id, query_text) VALUES ($p, $v)", values)
+        engine.execute("INSERT INTO archive_request_attempts (project_id, url) VALUES ($p, $v)", values)
+        engine.execute("INSERT INTO scrape_sessions (project_id, state) VALUES ($p, $v)", values)
+    engine.execute("INSERT INTO domains (domain) SELECT DISTINCT domain FROM cdx_records")
+    if len(projects) > 1:
+        # What others saw, and when.
+        engine.execute("INSERT INTO domains (domain) VALUES ('nobodys')")
+        engine.execute("UPDATE domains SET first_seen_at = TIMESTAMPTZ '2020-01-01'")
     return engine
 
 
@@ -94,6 +121,43 @@ def test_a_scoped_statement_sees_what_a_store_of_its_own_would_show(stores, text
     assert sorted(map(str, whole.execute(statement, values).fetchall())) == sorted(
         map(str, only.execute(text).fetchall())
     )
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_column_of_every_table_shows_as_in_a_store_of_its_own(stores, table):
+    whole, only = stores
+    text = f"SELECT * FROM {table.name} ORDER BY ALL"
+    statement = _scoped(text)
+    shown = whole.execute(statement, {SCOPE_PARAMETER: [1]})
+    assert [name for name, *_ in shown.description] == [column.name for column in table.columns]
+    rows = shown.fetchall()
+    assert rows == only.execute(text).fetchall()
+    assert rows
+    assert whole.execute(statement, {SCOPE_PARAMETER: []}).fetchall() == []
+    assert len(whole.execute(text).fetchall()) > len(rows)
+    # No name is a word that DuckDB keeps for itself.
+    assert whole.execute(f"SELECT {', '.join(f'max({c.name})' for c in table.columns)} FROM {table.name}")
+
+
+def test_when_a_domain_was_first_seen_shows_to_who_may_look_at_everything_only(stores):
+    whole, _ = stores
+    text = "SELECT count(*), count(first_seen_at), typeof(any_value(first_seen_at)) FROM domains"
+    assert whole.execute(text).fetchall() == [(4, 4, "TIMESTAMP WITH TIME ZONE")]
+    assert whole.execute(_scoped(text), {SCOPE_PARAMETER: [1]}).fetchall() == [
+        (2, 0, "TIMESTAMP WITH TIME ZONE")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WITH cdx_records AS (SELECT domain, 1 AS project_id FROM domains) SELECT * FROM domains",
+        "SELECT * FROM (WITH CDX_Records AS (SELECT 'd2' AS domain, 1 AS project_id) SELECT * FROM domains)",
+    ],
+)
+def test_nothing_stands_in_for_the_captures_that_domains_are_seen_through(text):
+    with pytest.raises(SqlRefused, match="name of the table cdx_records"):
+        _scoped(text)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
