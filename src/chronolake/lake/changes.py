@@ -27,8 +27,9 @@ class TableChanges:
     """What became of the rows of one table, each key once, as its last change left it.
 
     `rows` are the rows that are now, in the table's Arrow schema; `kept` marks, for a column, the rows whose value is
-    the one that the lake holds (an unchanged TOAST value). `gone` are keys whose row in the lake is no more, replaced
-    or deleted. `truncated`: the table was emptied before all of these.
+    the one that the lake holds (an unchanged TOAST value), and `was` is the key that the lake has each row under.
+    `gone` are keys whose row in the lake is no more, replaced or deleted. `truncated`: the table was emptied before
+    all of these.
     """
 
     table: Table
@@ -36,6 +37,7 @@ class TableChanges:
     gone: Keys
     truncated: bool = False
     kept: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    was: Keys | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class ChangeWriter:
             lacking |= mask
         if not lacking.any():
             return rows, np.empty((0, 2), np.uint64)
-        keys = keys_of(rows[changes.table.key[0]])
+        keys = keys_of(rows[changes.table.key]) if changes.was is None else changes.was
         wanted = np.flatnonzero(lacking)
         values: dict[int, dict[str, object]] = {}
         for target in targets:

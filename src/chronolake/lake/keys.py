@@ -95,7 +95,7 @@ class KeyIndex:
     """The keys of one table's files. For one thread at a time."""
 
     def __init__(self, table: Table, *, lake: Path, folder: Path) -> None:
-        self._key = table.key[0]
+        self._key = table.key
         self._lake = lake
         self._folder = folder
         self._known: dict[str, _Sorted] = {}
