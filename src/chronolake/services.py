@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError
-from chronolake.ingest import Committer, ParquetPipeline
+from chronolake.ingest import Committer, LedgerCarrier, ParquetPipeline
 from chronolake.lake import Lake
+from chronolake.loop import Loop
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter
 from chronolake.settings import Settings
@@ -20,7 +21,10 @@ _log = logs.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a door needs. `lake` is null where it is off or out of reach; `lake_error` says why."""
+    """Everything a door needs. `lake` is null where it is off or out of reach; `lake_error` says why.
+
+    `loops` is background work for a door that stays open: it has them step by `loop.running`.
+    """
 
     settings: Settings
     database: Database
@@ -30,6 +34,7 @@ class Services:
     pipeline: ParquetPipeline
     router: HybridQueryRouter
     duckdb: DuckDBService
+    loops: tuple[Loop, ...]
 
 
 @contextmanager
@@ -67,4 +72,11 @@ def open_services(settings: Settings) -> Iterator[Services]:
             pipeline=pipeline,
             router=router,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
+            loops=_loops(committer, settings),
         )
+
+
+def _loops(committer: Committer | None, settings: Settings) -> tuple[Loop, ...]:
+    if committer is None:
+        return ()
+    return (LedgerCarrier(committer=committer, interval_s=settings.sync.interval_s),)
