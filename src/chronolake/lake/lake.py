@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import LakeBusy, LakeUnavailable
+from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable
 from chronolake.lake import catalog, schema, writer
 from chronolake.lake.catalog import CATALOG_SCHEMA, Checkpoint, LakeInfo
 from chronolake.lake.engine import Engine, quoted
@@ -63,7 +63,11 @@ class Lake:
     def open(cls, settings: Settings, database_url: str, *, read_only: bool = False) -> Self:
         """Attach the lake; a writing one is made where it is missing and brought to the registry where older.
 
+        One that is read only changes nothing anywhere and waits for no lock: a role that may only read can open
+        it, while others write.
+
         Raises:
+            LakeMissing: it was to be read only, and there is none.
             LakeBusy: another process has been making the lake for longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
             LakeUnavailable: the catalog or the files are out of reach, an extension is missing, or the
                 lake of this database lies elsewhere.
@@ -289,10 +293,13 @@ class Lake:
                 ) from error
         if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
             raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
-        if self._read_only:
-            self._attach_to(self._engine, read_only=True)
-            return
-        with self._setting_up() as conn:
+        with self._catalog() as conn:
+            if self._read_only:
+                if not _exists(conn):
+                    raise LakeMissing("this database has no lake yet")
+                self._attach_to(self._engine, read_only=True)
+                return
+            self._wait_for_setup(conn)
             self._forget_level(conn)
             self._attach_to(self._engine, read_only=False)
             self._bring_up_to_date()
@@ -313,29 +320,32 @@ class Lake:
             engine.execute(f"ATTACH {quoted('ducklake:postgres:' + conninfo)} AS lake ({options}, {mode})")
 
     @contextmanager
-    def _setting_up(self) -> Iterator[psycopg.Connection]:
-        """Hold a lock in PostgreSQL, so that of several processes one makes the lake."""
+    def _catalog(self) -> Iterator[psycopg.Connection]:
+        """A connection of its own to the PostgreSQL that holds the catalog."""
         try:
             with psycopg.connect(
                 self._database_url,
                 autocommit=True,
                 connect_timeout=max(2, round(self._settings.database.connect_timeout_s)),
             ) as conn:
-                wait_ms = round(self._settings.lake.lock_timeout_s * 1000)
-                conn.execute("SELECT set_config('lock_timeout', %s, false)", [str(wait_ms)])
-                conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
                 yield conn
-        except psycopg.errors.LockNotAvailable:
-            raise LakeBusy("another process has been making the lake for too long") from None
         except psycopg.Error as error:
             raise LakeUnavailable(
                 f"the lake's catalog cannot be reached: {self._scrub(str(error))}"
             ) from None
 
+    def _wait_for_setup(self, conn: psycopg.Connection) -> None:
+        """Hold a lock until `conn` closes, so that of several processes one makes the lake."""
+        wait_ms = round(self._settings.lake.lock_timeout_s * 1000)
+        conn.execute("SELECT set_config('lock_timeout', %s, false)", [str(wait_ms)])
+        try:
+            conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
+        except psycopg.errors.LockNotAvailable:
+            raise LakeBusy("another process has been making the lake for too long") from None
+
     def _forget_level(self, conn: psycopg.Connection) -> None:
         """Take back the level of zstd before another codec is set, which DuckLake has no call for."""
-        held = conn.execute("SELECT to_regclass(%s)", [f"{CATALOG_SCHEMA}.ducklake_metadata"]).fetchone()
-        if self._settings.parquet.compression != "ZSTD" and held and held[0]:
+        if self._settings.parquet.compression != "ZSTD" and _exists(conn):
             conn.execute(
                 f"DELETE FROM {CATALOG_SCHEMA}.ducklake_metadata WHERE key = 'parquet_compression_level'"
             )
@@ -396,6 +406,12 @@ class Lake:
             engine.close()
             raise
         return engine
+
+
+def _exists(conn: psycopg.Connection) -> bool:
+    """Whether the database has a catalog."""
+    row = conn.execute("SELECT to_regclass(%s)", [f"{CATALOG_SCHEMA}.ducklake_metadata"]).fetchone()
+    return bool(row and row[0])
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
