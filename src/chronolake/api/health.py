@@ -91,8 +91,8 @@ def _extension(services: Services) -> str:
 def _disk(services: Services) -> str:
     """Room where the home lies, and where the lake does if that is elsewhere on this machine."""
     folders = [services.settings.home.root]
-    if "://" not in services.settings.lake_path:
-        folders.append(Path(services.settings.lake_path))
+    if services.lake is not None and "://" not in services.lake.path:
+        folders.append(Path(services.lake.path))
     least = min(shutil.disk_usage(_there(folder)).free for folder in folders)
     if least < LEAST_FREE_BYTES:
         raise OSError(f"{least:,} bytes free, less than {LEAST_FREE_BYTES:,}")

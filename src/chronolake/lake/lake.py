@@ -10,6 +10,7 @@ time, so a query takes its own.
 
 import os
 import threading
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -57,6 +58,8 @@ class Lake:
         self._opening = threading.Lock()
         self._sandbox: Engine | None = None
         self._writer: Engine | None = None
+        #: folder or address of its files
+        self.path = ""
         self._engine = Engine.open(settings)
 
     @classmethod
@@ -178,7 +181,7 @@ class Lake:
             else None
         )
         return LakeInfo(
-            path=self._settings.lake_path,
+            path=self.path,
             snapshots=count,
             snapshot_id=newest,
             snapshot_at=at,
@@ -247,11 +250,11 @@ class Lake:
         What is written within goes where the body fails. It stays where the commit fails after it, for a
         commit whose answer was lost may have happened: files that no snapshot knows cost room, missing ones data.
         """
-        if "://" in self._settings.lake_path:
+        if "://" in self.path:
             yield None
             return
         threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
-        files = FileWriter(Path(self._settings.lake_path) / "main", self._settings.parquet, threads)
+        files = FileWriter(Path(self.path) / "main", self._settings.parquet, threads)
         try:
             yield files
         except BaseException:
@@ -282,27 +285,50 @@ class Lake:
             yield cursor
 
     def _attach(self) -> None:
-        path = self._settings.lake_path
-        if "://" not in path and not self._read_only:
-            try:
-                Path(path).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise LakeUnavailable(
-                    f"the lake's folder {path} cannot be made: {error.strerror}",
-                    hint="Set CHRONOLAKE_LAKE_PATH or CHRONOLAKE_HOME to a folder that can be written.",
-                ) from error
-        if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
-            raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
         with self._catalog() as conn:
             if self._read_only:
-                if not _exists(conn):
+                recorded = _recorded_path(conn)
+                if recorded is None:
                     raise LakeMissing("this database has no lake yet")
+                self.path = self._place(recorded)
                 self._attach_to(self._engine, read_only=True)
                 return
             self._wait_for_setup(conn)
+            self.path = self._place(_recorded_path(conn))
+            self._make_folder()
             self._forget_level(conn)
             self._attach_to(self._engine, read_only=False)
             self._bring_up_to_date()
+
+    def _place(self, recorded: str | None) -> str:
+        """Where the files are, by the settings and by what the catalog says; a new lake gets a new folder."""
+        path = self._settings.lake_path
+        lakes = self._settings.lakes
+        if path is None and recorded is None:
+            # Never that of another: what no catalog of this database knows may be another database's.
+            path = str(lakes / str(uuid.uuid4()))
+        elif path is None:
+            # Lakes that were made before each had a folder of its own lie in `lakes` itself.
+            path = str(Path(recorded or ""))
+            if "://" in (recorded or "") or not Path(path).is_relative_to(lakes):
+                raise LakeUnavailable(
+                    f"the lake of this database lies in {recorded}, not in {lakes}",
+                    hint=f"Where its files are there, set CHRONOLAKE_LAKE_PATH={recorded}",
+                )
+        if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
+            raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
+        return path
+
+    def _make_folder(self) -> None:
+        if "://" in self.path:
+            return
+        try:
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LakeUnavailable(
+                f"the lake's folder {self.path} cannot be made: {error.strerror}",
+                hint="Set CHRONOLAKE_LAKE_PATH or CHRONOLAKE_HOME to a folder that can be written.",
+            ) from error
 
     def _attach_to(self, engine: Engine, *, read_only: bool) -> None:
         wait_s = max(2, round(self._settings.database.connect_timeout_s))
@@ -314,7 +340,7 @@ class Lake:
             raise LakeUnavailable(
                 f"the database's address cannot be read: {self._scrub(str(error))}"
             ) from None
-        options = f"DATA_PATH {quoted(self._settings.lake_path)}, METADATA_SCHEMA {quoted(CATALOG_SCHEMA)}"
+        options = f"DATA_PATH {quoted(self.path)}, METADATA_SCHEMA {quoted(CATALOG_SCHEMA)}"
         mode = "READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0"
         with self.errors_translated():
             engine.execute(f"ATTACH {quoted('ducklake:postgres:' + conninfo)} AS lake ({options}, {mode})")
@@ -345,7 +371,7 @@ class Lake:
 
     def _forget_level(self, conn: psycopg.Connection) -> None:
         """Take back the level of zstd before another codec is set, which DuckLake has no call for."""
-        if self._settings.parquet.compression != "ZSTD" and _exists(conn):
+        if self._settings.parquet.compression != "ZSTD" and _recorded_path(conn) is not None:
             conn.execute(
                 f"DELETE FROM {CATALOG_SCHEMA}.ducklake_metadata WHERE key = 'parquet_compression_level'"
             )
@@ -399,7 +425,7 @@ class Lake:
             self._attach_to(engine, read_only=True)
             with self.errors_translated():
                 engine.execute(f"SET max_temp_directory_size = {quoted(SANDBOX_SPILL)}")
-                engine.execute(f"SET allowed_directories = [{quoted(self._settings.lake_path)}]")
+                engine.execute(f"SET allowed_directories = [{quoted(self.path)}]")
                 engine.execute("SET enable_external_access = false")
                 engine.execute("SET lock_configuration = true")
         except BaseException:
@@ -408,10 +434,14 @@ class Lake:
         return engine
 
 
-def _exists(conn: psycopg.Connection) -> bool:
-    """Whether the database has a catalog."""
-    row = conn.execute("SELECT to_regclass(%s)", [f"{CATALOG_SCHEMA}.ducklake_metadata"]).fetchone()
-    return bool(row and row[0])
+def _recorded_path(conn: psycopg.Connection) -> str | None:
+    """Where the catalog says that the files are; null where the database has no catalog."""
+    metadata = f"{CATALOG_SCHEMA}.ducklake_metadata"
+    held = conn.execute("SELECT to_regclass(%s)", [metadata]).fetchone()
+    if not (held and held[0]):
+        return None
+    row = conn.execute(f"SELECT value FROM {metadata} WHERE key = 'data_path'").fetchone()
+    return str(row[0]) if row else None
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
