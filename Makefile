@@ -43,9 +43,9 @@ test: setup  ## everything that `check` does, and every test
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-bench: setup  ## time the plan's targets and the design's questions; SCALE=1000000 rows by default
+bench: setup  ## time the plan's targets and the design's questions; SCALE=1000000 rows, TARGETS=50000000 at most
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement lock/bench.txt
-	$(BIN)/chronolake bench run --rows $(or $(SCALE),1000000) --out docs/results
+	$(BIN)/chronolake bench run --rows $(or $(SCALE),1000000) --targets-up-to $(or $(TARGETS),50000000) --out docs/results
 
 lock:  ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \

@@ -13,6 +13,7 @@ ChronolakeError
 │   └── MigrationFailed          the schema could not be brought up to date
 ├── LakeError                    the lake
 │   ├── LakeUnavailable          catalog or files out of reach, extension missing
+│   │   └── LakeMissing          nobody has made the lake of this database yet
 │   ├── LakeIncomplete           captures are missing, nobody knows how many
 │   ├── LakeBusy                 another committer holds the lock
 │   ├── SchemaMismatch           rows do not have the declared columns
@@ -136,6 +137,13 @@ class LakeUnavailable(LakeError):
 
     retry = Retry.LATER
     hint = "Check the lake: chronolake lake info"
+
+
+class LakeMissing(LakeUnavailable):
+    """The database has no lake yet, and who only reads makes none."""
+
+    retry = Retry.OPERATOR
+    hint = "Put something in: chronolake ingest makes the lake, and so does chronolake serve."
 
 
 class LakeBusy(LakeError):

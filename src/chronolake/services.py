@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
-from chronolake.errors import LakeError
-from chronolake.ingest import Committer, ParquetPipeline
+from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
+from chronolake.ingest import Committer, LedgerCarrier, ParquetPipeline
 from chronolake.lake import Lake
-from chronolake.oltp import Database
+from chronolake.loop import Loop
+from chronolake.oltp import Database, ledger
 from chronolake.query import HybridQueryRouter
 from chronolake.settings import Settings
 from chronolake.telemetry import logs
@@ -18,18 +19,54 @@ from chronolake.telemetry import logs
 _log = logs.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Services:
-    """Everything a door needs. `lake` is null where it is off or out of reach; `lake_error` says why."""
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Everything that a door needs to answer. `lake` is null where it is off or cannot be used.
+
+    `lake_error` says why it cannot.
+    """
 
     settings: Settings
     database: Database
     lake: Lake | None
     lake_error: LakeError | None
+    router: HybridQueryRouter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services(Reading):
+    """That, and everything that writes.
+
+    `loops` is background work for a door that stays open: it has them step by `loop.running`.
+    """
+
     committer: Committer | None
     pipeline: ParquetPipeline
-    router: HybridQueryRouter
     duckdb: DuckDBService
+    loops: tuple[Loop, ...]
+
+
+@contextmanager
+def open_reading(settings: Settings) -> Iterator[Reading]:
+    """Open PostgreSQL and the lake to answer from: no lake is made or changed, and no lock of a writer awaited.
+
+    Raises:
+        DatabaseError: as `open_services`.
+    """
+    with ExitStack() as stack:
+        database, lake, error = _stores(stack, settings, read_only=True)
+        if lake is not None and _made_anew(database, lake):
+            lake, error = (
+                None,
+                LakeIncomplete("the lake was made anew, and nothing has been carried to it yet"),
+            )
+        yield Reading(
+            settings=settings,
+            database=database,
+            lake=lake,
+            lake_error=error,
+            router=_router(stack, settings, database, lake, error),
+        )
 
 
 @contextmanager
@@ -44,27 +81,58 @@ def open_services(settings: Settings) -> Iterator[Services]:
     # Arrow's own pool gives memory back to the system and gets it anew for each batch; the C library's keeps it.
     pa.set_memory_pool(pa.system_memory_pool())
     with ExitStack() as stack:
-        database = stack.enter_context(Database.open(settings))
-        lake: Lake | None = None
-        lake_error: LakeError | None = None
-        if settings.query.analytics_enabled:
-            try:
-                lake = stack.enter_context(Lake.open(settings, database.url))
-            except LakeError as error:
-                _log.warning("lake.unavailable", error=error.message, hint=error.hint)
-                lake_error = error
+        database, lake, error = _stores(stack, settings, read_only=False)
         committer = Committer(database=database, lake=lake, settings=settings) if lake else None
         if committer is not None:
             committer.recover()
         pipeline = ParquetPipeline(database=database, committer=committer, settings=settings)
-        router = stack.enter_context(HybridQueryRouter(database=database, lake=lake, settings=settings))
+        router = _router(stack, settings, database, lake, error)
         yield Services(
             settings=settings,
             database=database,
             lake=lake,
-            lake_error=lake_error,
+            lake_error=error,
             committer=committer,
             pipeline=pipeline,
             router=router,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
+            loops=_loops(committer, settings),
         )
+
+
+def _stores(
+    stack: ExitStack, settings: Settings, *, read_only: bool
+) -> tuple[Database, Lake | None, LakeError | None]:
+    database = stack.enter_context(Database.open(settings))
+    if not settings.query.analytics_enabled:
+        return database, None, None
+    try:
+        return database, stack.enter_context(Lake.open(settings, database.url, read_only=read_only)), None
+    except LakeMissing as error:
+        # A newcomer's first question: the answer says so, and nothing is wrong.
+        return database, None, error
+    except LakeError as error:
+        _log.warning("lake.unavailable", error=error.message, hint=error.hint)
+        return database, None, error
+
+
+def _made_anew(database: Database, lake: Lake) -> bool:
+    """Whether the ledger still speaks of another lake: whoever writes next owes this one everything again."""
+    if lake.holds_batches():
+        return False
+    with database.connection() as conn:
+        return ledger.has_applied(conn)
+
+
+def _router(
+    stack: ExitStack, settings: Settings, database: Database, lake: Lake | None, error: LakeError | None
+) -> HybridQueryRouter:
+    return stack.enter_context(
+        HybridQueryRouter(database=database, lake=lake, settings=settings, lake_error=error)
+    )
+
+
+def _loops(committer: Committer | None, settings: Settings) -> tuple[Loop, ...]:
+    if committer is None:
+        return ()
+    return (LedgerCarrier(committer=committer, interval_s=settings.sync.interval_s),)

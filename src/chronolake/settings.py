@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -175,7 +176,7 @@ class LakeSettings(_Section):
 
     data_path: str | None = Field(
         default=None, alias="CHRONOLAKE_LAKE_PATH",
-        description="Folder or s3:// address of the lake's files. Unset: `lake` in the home.",
+        description="Folder or s3:// address of the lake's files. Unset: a folder of its own in `lake` in the home.",
     )  # fmt: skip
     layout: Layout = Field(
         default=Layout.BUCKET, alias="CHRONOLAKE_LAKE_LAYOUT",
@@ -287,18 +288,25 @@ class Settings(BaseModel):
         return told if "DUCKDB_WORKER_THREADS" in self.origins else min(told, os.cpu_count() or 1)
 
     @cached_property
-    def lake_path(self) -> str:
-        """Folder or address of the lake's files."""
+    def lake_path(self) -> str | None:
+        """Folder or address of the lake's files as told; untold, the lake has a folder of its own in `lakes`."""
         given = self.lake.data_path
-        if given is None:
-            return str(self.home.root / "lake")
         # The catalog keeps the folder as it is said, and another command may run in another folder.
-        return given if "://" in given else str(Path(given).expanduser().resolve())
+        return given if given is None or "://" in given else str(Path(given).expanduser().resolve())
 
     @cached_property
-    def staging(self) -> Path:
-        """Folder of staged files."""
+    def lakes(self) -> Path:
+        """Folder of the lakes that were told no place: one home may serve several databases."""
+        return self.home.root / "lake"
+
+    @cached_property
+    def staged(self) -> Path:
+        """Folder of staged files of every database, each in a folder of its own; once they lay in it directly."""
         return self.home.root / "staged"
+
+    def staging(self, instance: UUID) -> Path:
+        """Folder of the staged files of one database."""
+        return self.staged / str(instance)
 
 
 @dataclass(frozen=True)

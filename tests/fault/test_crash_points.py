@@ -75,7 +75,8 @@ def test_killed_and_run_again(point, environment, tmp_path):
                 [path.stem],
             ).fetchone()
         assert stored == (ROWS,)
-    assert list(settings.staging.glob("*")) == []
+        staging = settings.staging(services.database.instance)
+    assert list(staging.glob("*")) == []
 
 
 @pytest.mark.timeout(300)

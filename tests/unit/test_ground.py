@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+import structlog
 
 from chronolake import errors, faults
 from chronolake.capture.attempt import Outcome
@@ -24,7 +25,8 @@ from chronolake.capture.columns import (
 from chronolake.capture.entity import EntityKind
 from chronolake.clock import ManualClock, SystemClock
 from chronolake.errors import ChronolakeError, LakeBusy, Retry
-from chronolake.loop import Loop
+from chronolake.loop import Loop, LoopState, running
+from chronolake.telemetry import metrics
 
 TREE = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, Exception)]
 
@@ -107,6 +109,37 @@ def test_a_loop_steps_until_it_is_stopped_and_outlives_our_errors(fail_first):
     steps = loop.steps
     assert steps >= 3
     assert not loop._thread.is_alive()
+    assert (loop.state, loop.error) == (LoopState.STOPPED, None)
+
+
+class Broken(Loop):
+    def step(self):
+        raise ZeroDivisionError("a mistake in the code")
+
+
+def test_a_loop_that_ends_by_itself_says_so():
+    def counted():
+        return metrics.REGISTRY.get_sample_value(
+            "chronolake_loop_steps_total", {"loop": "Broken", "outcome": "ended"}
+        )
+
+    loop = Broken(interval_s=0.001)
+    assert loop.state is LoopState.STOPPED
+    before = counted() or 0
+    with structlog.testing.capture_logs() as lines, running(loop):
+        loop._thread.join(60)
+    assert loop.state is LoopState.FAILED
+    assert isinstance(loop.error, ZeroDivisionError)
+    assert counted() == before + 1
+    assert [(line["event"], line["exc_info"]) for line in lines] == [("loop.ended", True)]
+
+
+def test_loops_run_within_the_block_alone():
+    loops = Stepping(), Stepping()
+    with running(*loops):
+        assert all(loop.enough.wait(60) for loop in loops)
+        assert [loop.state for loop in loops] == [LoopState.RUNNING] * 2
+    assert [loop.state for loop in loops] == [LoopState.STOPPED] * 2
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)

@@ -2,10 +2,11 @@
 
 import json
 import math
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 
+from chronolake.cli import output
 from chronolake.cli.database import _libpq_variables
 from chronolake.cli.output import print_json, print_rows
 
@@ -15,6 +16,16 @@ def test_control_characters_are_written_out(capsys):
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
     assert r"a\x1b[2Jb\x9b31m\x07" in out
+
+
+def test_a_narrow_terminal_breaks_no_title_and_no_date(capsys, monkeypatch):
+    monkeypatch.setattr(output.stdout, "width", 40)
+    row = {"domain": "a-rather-long-name.example", "captures": 12, "last": datetime(2024, 12, 31, 1, 2, 3)}
+    title = "Which domains have the most captures of all that there are?"
+    print_rows([row, row], title=title)
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == title
+    assert out.count("2024-12-31 ") == out.count("01:02:03Z") == 2
 
 
 @pytest.mark.parametrize(

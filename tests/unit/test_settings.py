@@ -1,6 +1,7 @@
 """Every variable of the plan under its name and default, read, validated and told."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -135,8 +136,9 @@ def test_scratch_falls_back_to_the_home_only_at_its_default(tmp_path, monkeypatc
 
 def test_the_home_holds_lake_and_staging_unless_told(tmp_path):
     settings = load({"CHRONOLAKE_HOME": str(tmp_path)})
-    assert settings.lake_path == str(tmp_path / "lake")
-    assert settings.staging == tmp_path / "staged"
+    assert settings.lake_path is None
+    assert settings.lakes == tmp_path / "lake"
+    assert settings.staging(UUID(int=7)) == tmp_path / "staged" / "00000000-0000-0000-0000-000000000007"
     told = load({"CHRONOLAKE_LAKE_PATH": "s3://bucket/lake", "CHRONOLAKE_LAKE_LAYOUT": "year_month"})
     assert told.lake_path == "s3://bucket/lake"
     assert told.lake.layout is Layout.YEAR_MONTH

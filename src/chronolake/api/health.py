@@ -11,6 +11,7 @@ import redis
 
 from chronolake.errors import ChronolakeError, LakeUnavailable
 from chronolake.lake.engine import LAKE_EXTENSIONS, extension_path
+from chronolake.loop import LoopState
 from chronolake.services import Services
 
 #: Less room than this and the next ingest or spill may fail.
@@ -35,6 +36,7 @@ async def checks(services: Services, *, deadline_s: float = DEADLINE_S) -> list[
         "database": _database,
         "extension": _extension,
         "disk": _disk,
+        "loops": _loops,
     }
     if services.settings.query.analytics_enabled:
         asked["lake"] = _lake
@@ -89,8 +91,8 @@ def _extension(services: Services) -> str:
 def _disk(services: Services) -> str:
     """Room where the home lies, and where the lake does if that is elsewhere on this machine."""
     folders = [services.settings.home.root]
-    if "://" not in services.settings.lake_path:
-        folders.append(Path(services.settings.lake_path))
+    if services.lake is not None and "://" not in services.lake.path:
+        folders.append(Path(services.lake.path))
     least = min(shutil.disk_usage(_there(folder)).free for folder in folders)
     if least < LEAST_FREE_BYTES:
         raise OSError(f"{least:,} bytes free, less than {LEAST_FREE_BYTES:,}")
@@ -100,6 +102,19 @@ def _disk(services: Services) -> str:
 def _there(folder: Path) -> Path:
     """The folder, or the nearest above it that exists: a home is made only when something is put into it."""
     return folder if folder.exists() else _there(folder.parent)
+
+
+def _loops(services: Services) -> str:
+    """Red where one has ended by itself. One whose newest step failed tries again: what it lacks is red above."""
+    ended = [
+        f"{loop.name} ended with {type(loop.error).__name__}"
+        for loop in services.loops
+        if loop.state is LoopState.FAILED
+    ]
+    if ended:
+        # The class alone: what nobody foresaw may hold anything, and this is read by anybody.
+        raise ChronolakeError(f"{', '.join(ended)}; the log has the trace")
+    return ", ".join(f"{loop.name} {loop.state}" for loop in services.loops) or "none"
 
 
 def _redis(services: Services) -> str:

@@ -99,6 +99,16 @@ class Cases:
             }
             yield cls(engines, routers, _domain(lake), folder)
 
+    @classmethod
+    def of_lake(cls, services: Services, lake: Lake, folder: Path) -> Self:
+        """The lake alone, with no other engine beside it."""
+        return cls(
+            {LakeSql.name: LakeSql(lake)},
+            {LakeSql.name: Router(services.router, "duckdb")},
+            _domain(lake),
+            folder,
+        )
+
     @property
     def clickhouse_missing(self) -> str | None:
         """Why ClickHouse is not measured; null where it is."""

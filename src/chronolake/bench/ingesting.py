@@ -11,6 +11,7 @@ from chronolake.bench.report import IngestMeasure
 from chronolake.ingest import IngestRequest
 from chronolake.services import open_services
 from chronolake.settings import load
+from chronolake.telemetry import logs
 
 PROJECT = "generated-ingest"
 #: Ingests into empty homes, of which the median one is reported.
@@ -39,6 +40,8 @@ def measure(archive: Path, folder: Path) -> IngestMeasure:
 
 def _ingest_twice(archive: str, home: str) -> IngestMeasure:
     settings = load({}, CHRONOLAKE_HOME=home)
+    # A fresh process logs to standard output until told otherwise, and that is for the report.
+    logs.configure(settings.log)
     request = IngestRequest(paths=(archive,), project=PROJECT)
     with open_services(settings) as services:
         first = services.pipeline.ingest(request)

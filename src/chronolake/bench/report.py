@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from chronolake.bench.environment import Environment
-from chronolake.bench.timing import CaseResult
+from chronolake.bench.targets import TargetResult
+from chronolake.bench.timing import CaseResult, Timing
 
 #: The engine that ratios are taken to.
 BASE = "duckdb_file"
@@ -32,32 +33,6 @@ class IngestMeasure:
     peak_memory_bytes: int
     second_stored: int
     second_elapsed_s: float
-
-
-@dataclass(frozen=True)
-class Target:
-    """One of the plan's targets and what was measured; `met` speaks of the scale that ran."""
-
-    name: str
-    case: str
-    engine: str
-    limit_s: float
-    plan_rows: int
-    rows: int
-    median_s: float | None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether it was fast enough; null where it was not measured."""
-        return None if self.median_s is None else self.median_s < self.limit_s
-
-    @property
-    def verdict(self) -> str:
-        """The same in words, with the scale."""
-        if self.met is None:
-            return "not measured"
-        word = "met" if self.met else "not met"
-        return word if self.rows >= self.plan_rows else f"{word} at this scale; the plan's is larger"
 
 
 @dataclass(frozen=True)
@@ -102,7 +77,7 @@ class BenchReport:
     loads: Loads
     sizes: Sizes
     cases: tuple[CaseResult, ...]
-    targets: tuple[Target, ...]
+    targets: tuple[TargetResult, ...]
     clickhouse: str | None
     peak_memory_bytes: int
 
@@ -116,9 +91,7 @@ class BenchReport:
         }
         document["sizes"]["saved"] = self.sizes.saved
         document["cases"] = [_case_document(case) for case in self.cases]
-        document["targets"] = [
-            asdict(target) | {"met": target.met, "verdict": target.verdict} for target in self.targets
-        ]
+        document["targets"] = [target.document() for target in self.targets]
         return document
 
     def markdown(self) -> str:
@@ -131,20 +104,9 @@ class BenchReport:
                 "",
                 "## The plan's targets",
                 "",
-                *_table(
-                    ("target", "asked as", "limit", "the plan's scale", "median here", "verdict"),
-                    [
-                        (
-                            target.name,
-                            f"{target.case} on {target.engine}",
-                            _time(target.limit_s),
-                            _count(target.plan_rows),
-                            _time(target.median_s),
-                            f"**{target.verdict}**",
-                        )
-                        for target in self.targets
-                    ],
-                ),
+                "Each at the scale that the plan names, on a lake of its own that grows from one to the next.",
+                "",
+                *self._targets(),
                 "",
                 "## Questions and export",
                 "",
@@ -178,6 +140,23 @@ class BenchReport:
         if self.clickhouse:
             yield f"- ClickHouse was not measured: {self.clickhouse}"
         yield "- engines: " + "; ".join(f"**{name}** {meaning}" for name, meaning in ENGINES.items())
+
+    def _targets(self) -> Iterator[str]:
+        yield from _table(
+            ("target", "asked as", "limit", "the plan's scale", "scale that ran", "median", "verdict"),
+            [
+                (
+                    result.target.name,
+                    result.target.case,
+                    _time(result.target.limit_s),
+                    _count(result.target.rows),
+                    _count(result.rows) if result.rows else "-",
+                    _spread(result.timing) if result.timing.runs_s else "-",
+                    f"**{result.verdict}**",
+                )
+                for result in self.targets
+            ],
+        )
 
     def _cases(self) -> Iterator[str]:
         names = [name for name in ENGINES if any(case.of(name) for case in self.cases)]
@@ -259,8 +238,12 @@ def _cell(case: CaseResult, engine: str) -> str:
     if timing.median_s is None:
         return "not timed"
     ratio = case.ratio(engine, BASE)
-    text = f"{_time(timing.median_s)} ({_time(timing.min_s)} to {_time(timing.max_s)})"
+    text = _spread(timing)
     return text if ratio is None or engine == BASE else f"{text}, {ratio:.1f}x"
+
+
+def _spread(timing: Timing) -> str:
+    return f"{_time(timing.median_s)} ({_time(timing.min_s)} to {_time(timing.max_s)})"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:

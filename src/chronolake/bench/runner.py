@@ -8,17 +8,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from chronolake.bench import engines, environment, generator, ingesting, stores
 from chronolake.bench.captures import Run
 from chronolake.bench.cases import REFERENCE, Cases
-from chronolake.bench.report import BenchReport, IngestMeasure, Loads, Sizes, Target
-from chronolake.bench.timing import CaseResult, measure
-from chronolake.capture.columns import CDX_RECORDS
+from chronolake.bench.report import BenchReport, IngestMeasure, Loads, Sizes
+from chronolake.bench.targets import BYTES_PER_CAPTURE, TARGETS, PlanTarget, measure_all, not_measured
+from chronolake.bench.timing import measure
 from chronolake.clock import Clock, SystemClock
+from chronolake.errors import StorageFull
 from chronolake.lake import Lake
 from chronolake.oltp import Database
 from chronolake.services import Services, open_services
@@ -27,28 +28,11 @@ from chronolake.settings import Settings, load, show
 SEED = 1
 #: Lines that the ingest is measured on, at most: its rate does not grow with the file.
 INGEST_ROWS = 1_000_000
+#: What a capture takes in PostgreSQL with its indexes, the lake, the sorted file, ClickHouse and their exports.
+BYTES_PER_ROW = 1500
 #: Settings that tell how the measured engines were set; the rest says nothing about speed.
 TOLD = ("DUCKDB_MEMORY_LIMIT", "DUCKDB_WORKER_THREADS", "PARQUET_COMPRESSION", "PARQUET_ROW_GROUP_SIZE",
     "CHRONOLAKE_LAKE_LAYOUT", "CHRONOLAKE_INGEST_BATCH_ROWS")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class PlanTarget:
-    """A target as the plan states it, and what it is measured by."""
-
-    name: str
-    case: str
-    engine: str
-    limit_s: float
-    rows: int
-
-
-TARGETS = (
-    PlanTarget("domain_timeline_query", "domain_timeline", "lake", 0.5, 1_000_000),
-    PlanTarget("content_aggregation", "archive_sources_comparison", "lake", 1.0, 10_000_000),
-    PlanTarget("cross_project_analysis", "project_mime", "lake", 2.0, 50_000_000),
-    PlanTarget("export_operations", "export", "lake", 30.0, 100_000_000),
-)
 
 
 def run(
@@ -57,53 +41,82 @@ def run(
     out: Path,
     repeat: int,
     settings: Settings,
+    targets_up_to: int | None = None,
+    plan: Sequence[PlanTarget] = TARGETS,
     seed: int = SEED,
     clock: Clock | None = None,
 ) -> BenchReport:
     """Measure on `rows` captures, and write `benchmark-<rows>.md` and `.json` into `out`.
 
     Each question runs `repeat` times on each engine. ClickHouse is left out, with the reason, where `chdb`
-    is not installed.
+    is not installed. Then the targets of `plan` run, each at its own scale where `targets_up_to` allows it;
+    None leaves them out.
 
     Raises:
+        StorageFull: there is not the room that this will take; nothing was begun.
         DatabaseError: the run's own PostgreSQL failed.
         LakeError: the run's own lake failed.
     """
     clock = clock or SystemClock()
-    with _folder(settings) as folder, ExitStack() as stack:
-        ingest_rows = min(rows, INGEST_ROWS)
+    _check_room(settings, rows, targets_up_to, plan)
+    command = f"chronolake bench run --rows {rows} --repeat {repeat}"
+    if targets_up_to is None:
+        report = _compare(rows, repeat, settings, seed, clock, command=f"{command} --no-targets")
+        targets = tuple(not_measured(target, "--no-targets") for target in plan)
+    else:
+        command = f"{command} --targets-up-to {targets_up_to}"
+        report = _compare(rows, repeat, settings, seed, clock, command=command)
+        # Only now, when the comparison's stores have gone: the two need not lie on the disk together.
+        with _opened(settings) as (folder, services, lake):
+            targets = measure_all(
+                services,
+                lake,
+                plan=plan,
+                up_to=targets_up_to,
+                repeat=repeat,
+                seed=seed,
+                folder=folder,
+                clock=clock,
+            )
+    report = replace(report, targets=targets)
+    _write(report, out)
+    return report
+
+
+def _compare(
+    rows: int, repeat: int, settings: Settings, seed: int, clock: Clock, *, command: str
+) -> BenchReport:
+    """Everything but the targets: the ingest, and every engine over the same captures."""
+    ingest_rows = min(rows, INGEST_ROWS)
+    with _folder(settings) as folder:
         ingest = _ingest(folder, ingest_rows, seed)
-        own = own_settings(settings, folder / "h")
-        services = stack.enter_context(open_services(own))
-        if services.lake is None:
-            raise services.lake_error or RuntimeError("the lake is off")
+    with _opened(settings) as (folder, services, lake):
         draw = Run(rows=rows, seed=seed)
-        loads = _load(draw, services, services.lake, clock)
+        loads = _load(draw, services, lake, clock)
         sorted_file = folder / "sorted.parquet"
-        engines.write_sorted(services.lake, sorted_file)
-        asked = stack.enter_context(Cases.open(own, services, services.lake, folder, sorted_file))
-        results = [measure(case, repeat, REFERENCE, clock) for case in asked.all()]
-        report = BenchReport(
+        engines.write_sorted(lake, sorted_file)
+        with Cases.open(services.settings, services, lake, folder, sorted_file) as asked:
+            results = [measure(case, repeat, REFERENCE, clock) for case in asked.all()]
+        told = show(services.settings)
+        return BenchReport(
             rows=rows,
             seed=seed,
             repeat=repeat,
             date=clock.now(),
-            command=f"chronolake bench run --rows {rows} --repeat {repeat}",
+            command=command,
             environment=environment.describe(),
-            settings={line.variable: line.value for line in show(own) if line.variable in TOLD},
+            settings={line.variable: line.value for line in told if line.variable in TOLD},
             domain=asked.domain,
             domain_captures=asked.domain_captures,
             ingest_rows=ingest_rows,
             ingest=ingest,
             loads=loads,
-            sizes=_sizes(services.database, services.lake, sorted_file),
+            sizes=_sizes(services.database, lake, sorted_file),
             cases=tuple(results),
-            targets=_targets(results, rows),
+            targets=(),
             clickhouse=asked.clickhouse_missing,
             peak_memory_bytes=generator.peak_memory_bytes(),
         )
-    _write(report, out)
-    return report
 
 
 def own_settings(settings: Settings, home: Path) -> Settings:
@@ -115,6 +128,28 @@ def own_settings(settings: Settings, home: Path) -> Settings:
     }
     scratch = home / "duckdb" / "bench.db"
     return load(kept, CHRONOLAKE_HOME=str(home), DUCKDB_DATABASE_PATH=str(scratch))
+
+
+def _check_room(settings: Settings, rows: int, targets_up_to: int | None, plan: Sequence[PlanTarget]) -> None:
+    reached = max((target.rows for target in plan if target.rows <= (targets_up_to or 0)), default=0)
+    need = max(rows * BYTES_PER_ROW, reached * BYTES_PER_CAPTURE)
+    settings.home.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home.root).free
+    if free < need:
+        raise StorageFull(
+            f"the benchmark will take about {need / 1e9:.1f} GB in {settings.home.root}, of which"
+            f" {free / 1e9:.1f} GB are free",
+            hint="Ask for fewer --rows or a smaller --targets-up-to, or set CHRONOLAKE_HOME to another disk.",
+        )
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Path, Services, Lake]]:
+    """A folder of this run, and in it stores of its own with a lake."""
+    with _folder(settings) as folder, open_services(own_settings(settings, folder / "h")) as services:
+        if services.lake is None:
+            raise services.lake_error or RuntimeError("the lake is off")
+        yield folder, services, services.lake
 
 
 @contextmanager
@@ -147,7 +182,7 @@ def _load(draw: Run, services: Services, lake: Lake, clock: Clock) -> Loads:
 
 
 def _sizes(database: Database, lake: Lake, sorted_file: Path) -> Sizes:
-    held = next(table for table in lake.info().tables if table.name == CDX_RECORDS.name)
+    held = stores.held(lake)
     with database.connection() as conn:
         row = conn.execute(
             "SELECT pg_total_relation_size('cdx_records'), pg_table_size('cdx_records')"
@@ -159,22 +194,6 @@ def _sizes(database: Database, lake: Lake, sorted_file: Path) -> Sizes:
         postgres_bytes=total,
         postgres_table_bytes=table,
         sorted_file_bytes=sorted_file.stat().st_size,
-    )
-
-
-def _targets(cases: Sequence[CaseResult], rows: int) -> tuple[Target, ...]:
-    measured = {case.name: case for case in cases}
-    return tuple(
-        Target(
-            name=target.name,
-            case=target.case,
-            engine=target.engine,
-            limit_s=target.limit_s,
-            plan_rows=target.rows,
-            rows=rows,
-            median_s=timing.median_s if (timing := measured[target.case].of(target.engine)) else None,
-        )
-        for target in TARGETS
     )
 
 

@@ -19,7 +19,7 @@ from chronolake.bench.generator import ahead
 from chronolake.bench.tables import CHUNKS_PER_BATCH, batches_of, tables_of
 from chronolake.bench.texts import strings
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.lake import Lake
+from chronolake.lake import Lake, TableInfo
 from chronolake.oltp import Database, imports, projects
 from chronolake.settings import load
 
@@ -43,7 +43,7 @@ def fill_home(run: Run, home: Path, *, postgres: bool) -> int:
         fill_lake(run, names, lake)
         if postgres:
             fill_postgres(run, names, database)
-        return lake_bytes(lake)
+        return held(lake).bytes
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def fill_postgres(run: Run, names: Names, database: Database) -> None:
             conn.autocommit = False
 
 
-def lake_bytes(lake: Lake) -> int:
-    """Bytes of the captures' files in the lake."""
-    return next(table.bytes for table in lake.info().tables if table.name == CDX_RECORDS.name)
+def held(lake: Lake) -> TableInfo:
+    """The captures in the lake: how many, in how many files and bytes."""
+    return next(table for table in lake.info().tables if table.name == CDX_RECORDS.name)
 
 
 def copy_rows(conn: Connection, rows: pa.Table) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from chronolake.cli.output import print_json, print_rows, stdout
 from chronolake.errors import ParameterInvalid
 from chronolake.query import QUESTIONS, Answer, Scope
-from chronolake.services import open_services
+from chronolake.services import open_reading
 from chronolake.settings import load
 
 
@@ -25,8 +25,8 @@ def ask(
         _list(as_json=as_json)
         return
     params = parameters(context.args)
-    with open_services(load()) as services:
-        answer = asyncio.run(services.router.ask(question, params, scope=Scope.everything(), engine=engine))
+    with open_reading(load()) as stores:
+        answer = asyncio.run(stores.router.ask(question, params, scope=Scope.everything(), engine=engine))
     show(answer, question, as_json=as_json)
 
 
@@ -36,8 +36,8 @@ def sql(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Run one read-only SELECT over the lake's tables, in a sandbox."""
-    with open_services(load()) as services:
-        answer = asyncio.run(services.router.sql(text, scope=Scope.everything(), limit=limit))
+    with open_reading(load()) as stores:
+        answer = asyncio.run(stores.router.sql(text, scope=Scope.everything(), limit=limit))
     show(answer, "sql", as_json=as_json)
 
 

@@ -36,17 +36,33 @@ def generate(
         print_rows([document])
 
 
-@app.command(epilog="Example:\n\n  chronolake bench run --rows 1000000 --out results")
+@app.command(
+    epilog="Examples:\n\n  chronolake bench run --rows 1000000 --out results\n\n"
+    "  chronolake bench run --rows 100000 --no-targets"
+)
 def run(
+    *,
     rows: Annotated[int, typer.Option(help="Captures to measure on.", min=1000)] = 1_000_000,
     out: Annotated[Path, typer.Option(help="Folder for the report, Markdown and JSON.")] = Path("bench-out"),
     repeat: Annotated[int, typer.Option(help="Times each question is asked of each engine.", min=5)] = 5,
+    targets: Annotated[
+        bool, typer.Option(help="Measure the plan's targets, each at the scale that the plan names.")
+    ] = True,
+    targets_up_to: Annotated[
+        int, typer.Option(help="Captures of the largest scale that a target may run at.", min=1)
+    ] = 50_000_000,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report's JSON instead of its Markdown.")
     ] = False,
 ) -> None:
     """Time the plan's targets and the design's questions on every engine in one run, interleaved."""
-    report = runner.run(rows=rows, out=out, repeat=repeat, settings=load())
+    report = runner.run(
+        rows=rows,
+        out=out,
+        repeat=repeat,
+        settings=load(),
+        targets_up_to=targets_up_to if targets else None,
+    )
     if as_json:
         print_json(report.document())
     else:

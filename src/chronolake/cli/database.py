@@ -14,7 +14,7 @@ from psycopg.pq import Conninfo
 from chronolake.cli.output import print_json, print_rows, stdout
 from chronolake.errors import DatabaseError, LakeUnavailable
 from chronolake.oltp import Database, client_program
-from chronolake.services import open_services
+from chronolake.services import open_reading
 from chronolake.settings import load
 
 db = typer.Typer(no_args_is_help=True, help="PostgreSQL: its address, its schema, a prompt.")
@@ -84,12 +84,12 @@ def _interrupts_left_to_it() -> Iterator[None]:
 @lake.command(epilog="Example:\n\n  chronolake lake info --json")
 def info(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """Print the lake's tables with rows, files, bytes and layout, and its snapshots."""
-    with open_services(load()) as services:
-        if services.lake is None:
-            raise services.lake_error or LakeUnavailable(
+    with open_reading(load()) as stores:
+        if stores.lake is None:
+            raise stores.lake_error or LakeUnavailable(
                 "analytics are switched off", hint="Unset ANALYTICS_ENABLED or set it to true."
             )
-        found = services.lake.info()
+        found = stores.lake.info()
     if as_json:
         print_json(found.document())
         return

@@ -14,6 +14,7 @@ from chronolake.cli.ingest import report_document
 from chronolake.cli.output import print_rows
 from chronolake.cli.serve import announce
 from chronolake.ingest import IngestRequest
+from chronolake.loop import running
 from chronolake.query import Scope
 from chronolake.services import Services, open_services
 from chronolake.settings import Settings, load
@@ -43,7 +44,8 @@ def demo(
         )
         example = f"domains/{_answer(services)}/timeline?interval=year"
         if not once:
-            serve_api(services, settings.server.port, on_bound=partial(announce, example=example))
+            with running(*services.loops):
+                serve_api(services, settings.server.port, on_bound=partial(announce, example=example))
 
 
 def sample(settings: Settings) -> Path:

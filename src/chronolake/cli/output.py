@@ -23,6 +23,8 @@ from chronolake.errors import ChronolakeError
 #: Errors, progress and remarks go here, so that standard output stays one document.
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
+#: Characters of `2024-12-31`, which is not broken however narrow the terminal.
+_DATE_WIDTH = 10
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -36,7 +38,10 @@ def print_json(document: object) -> None:
 
 def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     """Print rows as a table whose columns are the keys of the first row; one row stands upright."""
-    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    if title:
+        # On its own, for a table breaks its title at the table's width.
+        stdout.print(f"[italic]{escape(title)}[/italic]", soft_wrap=True)
+    table = Table(header_style="bold")
     if len(rows) == 1:
         table.add_column("field")
         table.add_column("value", overflow="fold")
@@ -45,7 +50,10 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     elif rows:
         for key, value in rows[0].items():
             table.add_column(
-                key, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold"
+                key,
+                justify="right" if isinstance(value, int | float | Decimal) else "left",
+                overflow="fold",
+                min_width=_DATE_WIDTH if isinstance(value, datetime) else None,
             )
         for row in rows:
             table.add_row(*(_cell(value) for value in row.values()))
@@ -89,7 +97,10 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, dict | list):
         return _shown(json.dumps(_speakable(value), default=_plain, ensure_ascii=False))
-    return _shown(str(_plain(value)) if isinstance(value, datetime) else str(value))
+    if isinstance(value, datetime):
+        # With a blank between date and time: a narrow terminal breaks the line there and not within either.
+        return str(_plain(value)).replace("T", " ")
+    return _shown(str(value))
 
 
 def _speakable(value: object) -> object:

@@ -7,7 +7,7 @@ import typer
 from chronolake.api import PREFIX
 from chronolake.api import serve as serve_api
 from chronolake.cli.output import stderr
-from chronolake.ingest import LedgerCarrier
+from chronolake.loop import running
 from chronolake.services import open_services
 from chronolake.settings import load
 
@@ -29,13 +29,5 @@ def serve(
 ) -> None:
     """Serve the API, health checks and metrics on 127.0.0.1 until Ctrl-C."""
     settings = load(CHRONOLAKE_PORT=port)
-    with open_services(settings) as services:
-        carrier = None
-        if services.committer is not None:
-            carrier = LedgerCarrier(committer=services.committer, interval_s=settings.sync.interval_s)
-            carrier.start()
-        try:
-            serve_api(services, settings.server.port, on_bound=announce)
-        finally:
-            if carrier is not None:
-                carrier.stop()
+    with open_services(settings) as services, running(*services.loops):
+        serve_api(services, settings.server.port, on_bound=announce)

@@ -56,6 +56,7 @@ class Committer:
         self._database = database
         self._lake = lake
         self._settings = settings
+        self._staging = settings.staging(database.instance)
         self._clock = clock or SystemClock()
         self._turn = threading.Lock()
 
@@ -81,6 +82,7 @@ class Committer:
 
         Without it the ledger would go on saying that the lake holds what the old one held.
         """
+        self._take_over()
         if self._lake.holds_batches():
             return 0
         with self._database.connection() as conn:
@@ -89,6 +91,21 @@ class Committer:
             _log.warning("lake.made_anew", batches=again)
         return again
 
+    def _take_over(self) -> None:
+        """Bring home the staged files that lie where all databases of a home once laid theirs.
+
+        Another database's file may have the name of one of ours, but not its checksum.
+        """
+        if not any(_STAGED_NAME.match(path.name) for path in self._settings.staged.glob("*.parquet")):
+            return
+        with self._database.connection() as conn:
+            pending = ledger.pending(conn)
+        self._staging.mkdir(parents=True, exist_ok=True)
+        for batch in pending:
+            old = self._settings.staged / batch.path
+            if verify(StagedFile(path=old, rows=batch.rows, bytes=batch.bytes, checksum=batch.checksum)):
+                old.rename(self._path(batch))
+
     def sweep(self) -> int:
         """Remove staged files that the ledger does not owe and no living import writes; return how many.
 
@@ -96,7 +113,7 @@ class Committer:
         back, or between the lake's commit and the removal of the file.
         """
         removed = 0
-        for path in sorted(self._settings.staging.glob("*")):
+        for path in sorted(self._staging.glob("*")):
             match = _STAGED_NAME.match(path.name)
             if match is None:
                 continue
@@ -170,14 +187,14 @@ class Committer:
                 rows = row_store.of_batch(
                     conn, table, batch.batch_id, fetch_rows=self._settings.sync.batch_size
                 )
-            self._settings.staging.mkdir(parents=True, exist_ok=True)
+            self._staging.mkdir(parents=True, exist_ok=True)
             file = stage(table, rows, self._path(batch), self._settings.parquet)
         return StagedBatch(
             batch_id=batch.batch_id, table=TABLES[batch.table_name], file=file, message_lsn=batch.message_lsn
         )
 
     def _path(self, batch: ledger.LedgerBatch) -> Path:
-        return self._settings.staging / batch.path
+        return self._staging / batch.path
 
 
 def _try_lock(conn: Connection) -> bool:

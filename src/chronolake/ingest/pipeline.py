@@ -227,7 +227,8 @@ class ParquetPipeline:
 
         Returns the last message's LSN, and whether all of it is in the lake.
         """
-        staging = self._settings.staging if self._settings.sync.dual_write else None
+        dual = self._settings.sync.dual_write
+        staging = self._settings.staging(self._database.instance) if dual else None
         lsn: str | None = None
 
         def stored(batch: Batch, outcome: Stored) -> None:

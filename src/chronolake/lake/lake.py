@@ -10,6 +10,7 @@ time, so a query takes its own.
 
 import os
 import threading
+import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import LakeBusy, LakeUnavailable
+from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable
 from chronolake.lake import catalog, schema, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, LakeInfo
@@ -63,20 +64,26 @@ class Lake:
         self._opening = threading.Lock()
         self._sandbox: Engine | None = None
         self._writer: Engine | None = None
-        self._catalog = Catalog(
+        self._commits = Catalog(
             database_url,
             self._scrub,
             connect_timeout_s=settings.database.connect_timeout_s,
             lock_timeout_s=settings.lake.lock_timeout_s,
         )
-        self._changes = ChangeWriter(lake=Path(settings.lake_path), folder=settings.home.root / "keys")
+        self._changes: ChangeWriter | None = None
+        #: folder or address of its files
+        self.path = ""
         self._engine = Engine.open(settings)
 
     @classmethod
     def open(cls, settings: Settings, database_url: str, *, read_only: bool = False) -> Self:
         """Attach the lake; a writing one is made where it is missing and brought to the registry where older.
 
+        One that is read only changes nothing anywhere and waits for no lock: a role that may only read can open
+        it, while others write.
+
         Raises:
+            LakeMissing: it was to be read only, and there is none.
             LakeBusy: another process has been making the lake for longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
             LakeUnavailable: the catalog or the files are out of reach, an extension is missing, or the
                 lake of this database lies elsewhere.
@@ -103,7 +110,7 @@ class Lake:
 
     def close(self) -> None:
         """Let go of catalog and engine. Calling it twice is safe."""
-        for part in (self._sandbox, self._writer, self._engine, self._catalog):
+        for part in (self._sandbox, self._writer, self._engine, self._commits):
             if part is not None:
                 part.close()
 
@@ -155,19 +162,19 @@ class Lake:
 
     def checkpoint(self) -> Checkpoint:
         """How far the lake is: newest snapshot, and WAL position and time of the newest batch in it."""
-        with self._catalog.reading() as conn:
+        with self._commits.reading() as conn:
             return catalog.checkpoint(conn)
 
     def applied(self, batch_ids: Collection[int]) -> set[int]:
         """Those of `batch_ids` that the lake holds."""
         if not batch_ids:
             return set()
-        with self._catalog.reading() as conn:
+        with self._commits.reading() as conn:
             return commits.applied(conn, batch_ids)
 
     def holds_batches(self) -> bool:
         """Whether any batch was ever applied: a lake that was made anew has none."""
-        with self._catalog.reading() as conn:
+        with self._commits.reading() as conn:
             return catalog.batches(conn) > 0
 
     def info(self) -> LakeInfo:
@@ -176,7 +183,7 @@ class Lake:
             present = catalog.columns(cursor)
             tables = catalog.tables(cursor, list(TABLES), present)
             count, newest, at = catalog.snapshots(cursor)
-        with self._catalog.reading() as conn:
+        with self._commits.reading() as conn:
             checkpoint = catalog.checkpoint(conn)
             batches = catalog.batches(conn)
         asked = self._settings.lake.layout
@@ -190,7 +197,7 @@ class Lake:
             else None
         )
         return LakeInfo(
-            path=self._settings.lake_path,
+            path=self.path,
             snapshots=count,
             snapshot_id=newest,
             snapshot_at=at,
@@ -236,7 +243,7 @@ class Lake:
                 )
                 for name, of_table in sorted(by_table.items())
             }
-            with self._catalog.commit() as commit:
+            with self._commits.commit() as commit:
                 if commit.applied([batch.batch_id for batch in todo]):
                     raise LakeBusy("another process applied the same batches at the same time")
                 for table, data_files in laid.values():
@@ -268,10 +275,11 @@ class Lake:
         with (
             self._writes() as files,
             self._writing_engine().cursor() as cursor,
-            self._catalog.commit() as commit,
+            self._commits.commit() as commit,
         ):
             outcomes = {
-                change.table.name: self._changes.apply(commit, change, files, cursor) for change in changes
+                change.table.name: self._change_writer().apply(commit, change, files, cursor)
+                for change in changes
             }
             commit.note_checkpoint(checkpoint)
             faults.reach("lake.before_commit")
@@ -283,12 +291,12 @@ class Lake:
 
     def stream_checkpoint(self) -> StreamCheckpoint | None:
         """How far the change stream has been applied; null where none ever was."""
-        with self._catalog.reading() as conn:
+        with self._commits.reading() as conn:
             return commits.stream_checkpoint(conn)
 
     def note_checkpoint(self, checkpoint: StreamCheckpoint) -> None:
         """Write down how far the stream is where nothing in it was for the lake; no snapshot is made."""
-        with self._catalog.reading() as conn:
+        with self._commits.reading() as conn:
             commits.note_checkpoint(conn, checkpoint)
 
     def append(self, table: Table, rows: pa.Table) -> int:
@@ -305,12 +313,17 @@ class Lake:
         checked = conform(table, rows)
         with self._writes() as files:
             data_files = self._lay_down(table, checked, files)
-            with self._catalog.commit() as commit:
+            with self._commits.commit() as commit:
                 commit.add(table, data_files)
                 return commit.finish()
 
+    def _change_writer(self) -> ChangeWriter:
+        if self._changes is None:
+            self._changes = ChangeWriter(lake=Path(self.path), folder=self._settings.home.root / "keys")
+        return self._changes
+
     def _lay_down(self, table: Table, rows: pa.Table, files: FileWriter) -> list[DataFile]:
-        held = self._catalog.tables()[table.name]
+        held = self._commits.tables()[table.name]
         with self._writing_engine().cursor() as cursor:
             return writer.lay_down(cursor, table, held, rows, files)
 
@@ -323,10 +336,10 @@ class Lake:
         """
         if self._read_only:
             raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
-        if "://" in self._settings.lake_path:
+        if "://" in self.path:
             raise LakeUnavailable("a lake that does not lie in a folder can only be read")
         threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
-        files = FileWriter(Path(self._settings.lake_path), self._settings.parquet, threads)
+        files = FileWriter(Path(self.path), self._settings.parquet, threads)
         with self._writing, self.errors_translated():
             try:
                 yield files
@@ -347,24 +360,50 @@ class Lake:
             yield cursor
 
     def _attach(self) -> None:
-        path = self._settings.lake_path
-        if "://" not in path and not self._read_only:
-            try:
-                Path(path).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise LakeUnavailable(
-                    f"the lake's folder {path} cannot be made: {error.strerror}",
-                    hint="Set CHRONOLAKE_LAKE_PATH or CHRONOLAKE_HOME to a folder that can be written.",
-                ) from error
-        if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
-            raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
-        if self._read_only:
-            self._attach_to(self._engine, read_only=True)
-            return
-        with self._setting_up() as conn:
+        with self._catalog() as conn:
+            if self._read_only:
+                recorded = _recorded_path(conn)
+                if recorded is None:
+                    raise LakeMissing("this database has no lake yet")
+                self.path = self._place(recorded)
+                self._attach_to(self._engine, read_only=True)
+                return
+            self._wait_for_setup(conn)
+            self.path = self._place(_recorded_path(conn))
+            self._make_folder()
             self._forget_level(conn)
             self._attach_to(self._engine, read_only=False)
             self._bring_up_to_date()
+
+    def _place(self, recorded: str | None) -> str:
+        """Where the files are, by the settings and by what the catalog says; a new lake gets a new folder."""
+        path = self._settings.lake_path
+        lakes = self._settings.lakes
+        if path is None and recorded is None:
+            # Never that of another: what no catalog of this database knows may be another database's.
+            path = str(lakes / str(uuid.uuid4()))
+        elif path is None:
+            # Lakes that were made before each had a folder of its own lie in `lakes` itself.
+            path = str(Path(recorded or ""))
+            if "://" in (recorded or "") or not Path(path).is_relative_to(lakes):
+                raise LakeUnavailable(
+                    f"the lake of this database lies in {recorded}, not in {lakes}",
+                    hint=f"Where its files are there, set CHRONOLAKE_LAKE_PATH={recorded}",
+                )
+        if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
+            raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
+        return path
+
+    def _make_folder(self) -> None:
+        if "://" in self.path:
+            return
+        try:
+            Path(self.path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LakeUnavailable(
+                f"the lake's folder {self.path} cannot be made: {error.strerror}",
+                hint="Set CHRONOLAKE_LAKE_PATH or CHRONOLAKE_HOME to a folder that can be written.",
+            ) from error
 
     def _attach_to(self, engine: Engine, *, read_only: bool) -> None:
         wait_s = max(2, round(self._settings.database.connect_timeout_s))
@@ -376,35 +415,38 @@ class Lake:
             raise LakeUnavailable(
                 f"the database's address cannot be read: {self._scrub(str(error))}"
             ) from None
-        options = f"DATA_PATH {quoted(self._settings.lake_path)}, METADATA_SCHEMA {quoted(CATALOG_SCHEMA)}"
+        options = f"DATA_PATH {quoted(self.path)}, METADATA_SCHEMA {quoted(CATALOG_SCHEMA)}"
         mode = "READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0"
         with self.errors_translated():
             engine.execute(f"ATTACH {quoted('ducklake:postgres:' + conninfo)} AS lake ({options}, {mode})")
 
     @contextmanager
-    def _setting_up(self) -> Iterator[psycopg.Connection]:
-        """Hold a lock in PostgreSQL, so that of several processes one makes the lake."""
+    def _catalog(self) -> Iterator[psycopg.Connection]:
+        """A connection of its own to the PostgreSQL that holds the catalog."""
         try:
             with psycopg.connect(
                 self._database_url,
                 autocommit=True,
                 connect_timeout=max(2, round(self._settings.database.connect_timeout_s)),
             ) as conn:
-                wait_ms = round(self._settings.lake.lock_timeout_s * 1000)
-                conn.execute("SELECT set_config('lock_timeout', %s, false)", [str(wait_ms)])
-                conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
                 yield conn
-        except psycopg.errors.LockNotAvailable:
-            raise LakeBusy("another process has been making the lake for too long") from None
         except psycopg.Error as error:
             raise LakeUnavailable(
                 f"the lake's catalog cannot be reached: {self._scrub(str(error))}"
             ) from None
 
+    def _wait_for_setup(self, conn: psycopg.Connection) -> None:
+        """Hold a lock until `conn` closes, so that of several processes one makes the lake."""
+        wait_ms = round(self._settings.lake.lock_timeout_s * 1000)
+        conn.execute("SELECT set_config('lock_timeout', %s, false)", [str(wait_ms)])
+        try:
+            conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
+        except psycopg.errors.LockNotAvailable:
+            raise LakeBusy("another process has been making the lake for too long") from None
+
     def _forget_level(self, conn: psycopg.Connection) -> None:
         """Take back the level of zstd before another codec is set, which DuckLake has no call for."""
-        held = conn.execute("SELECT to_regclass(%s)", [f"{CATALOG_SCHEMA}.ducklake_metadata"]).fetchone()
-        if self._settings.parquet.compression != "ZSTD" and held and held[0]:
+        if self._settings.parquet.compression != "ZSTD" and _recorded_path(conn) is not None:
             conn.execute(
                 f"DELETE FROM {CATALOG_SCHEMA}.ducklake_metadata WHERE key = 'parquet_compression_level'"
             )
@@ -422,14 +464,14 @@ class Lake:
                     said = f"{value} bytes" if name == "target_file_size" else value
                     cursor.execute(f"CALL lake.set_option({quoted(name)}, {quoted(said)})")
 
-            self._catalog.set_up()
+            self._commits.set_up()
             if OLD_BATCHES in present:
                 self._take_over_batches(cursor)
 
     def _take_over_batches(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Note in the catalog which batches an older lake holds; it kept them in a table of its own."""
         rows = cursor.execute(f"SELECT batch_id, table_name, message_lsn, rows FROM {OLD_BATCHES}").fetchall()
-        with self._catalog.commit() as commit:
+        with self._commits.commit() as commit:
             held = commit.applied([row[0] for row in rows])
             commit.note_batches([(row[0], row[1], row[2], row[3]) for row in rows if row[0] not in held])
         cursor.execute(f"DROP TABLE {OLD_BATCHES}")
@@ -461,10 +503,20 @@ class Lake:
             self._attach_to(engine, read_only=True)
             with self.errors_translated():
                 engine.execute(f"SET max_temp_directory_size = {quoted(SANDBOX_SPILL)}")
-                engine.execute(f"SET allowed_directories = [{quoted(self._settings.lake_path)}]")
+                engine.execute(f"SET allowed_directories = [{quoted(self.path)}]")
                 engine.execute("SET enable_external_access = false")
                 engine.execute("SET lock_configuration = true")
         except BaseException:
             engine.close()
             raise
         return engine
+
+
+def _recorded_path(conn: psycopg.Connection) -> str | None:
+    """Where the catalog says that the files are; null where the database has no catalog."""
+    metadata = f"{CATALOG_SCHEMA}.ducklake_metadata"
+    held = conn.execute("SELECT to_regclass(%s)", [metadata]).fetchone()
+    if not (held and held[0]):
+        return None
+    row = conn.execute(f"SELECT value FROM {metadata} WHERE key = 'data_path'").fetchone()
+    return str(row[0]) if row else None

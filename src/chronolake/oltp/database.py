@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 import psycopg
 from psycopg import Connection
@@ -24,13 +26,23 @@ from chronolake.settings import Settings
 OLDEST_VERSION = 160_000
 
 
+@dataclass(frozen=True)
+class ServerFacts:
+    """What the server is (`server_version_num`), and which database of all there are."""
+
+    version: int
+    instance: UUID
+
+
 class Database:
     """PostgreSQL with our schema in it. Thread-safe; made by `Database.open`."""
 
-    def __init__(self, *, url: str, server_version: int, pool: ConnectionPool[Connection]) -> None:
+    def __init__(self, *, url: str, facts: ServerFacts, pool: ConnectionPool[Connection]) -> None:
         #: address as libpq reads it, with its secret: never to be logged
         self.url = url
-        self.server_version = server_version
+        self.server_version = facts.version
+        #: which database this is, of all there are; a copy made by PostgreSQL's own means keeps it
+        self.instance = facts.instance
         self._pool = pool
 
     @classmethod
@@ -53,7 +65,7 @@ class Database:
             else:
                 url = secret.get_secret_value()
             timeout_s = settings.database.connect_timeout_s
-            version = _prepare(url, timeout_s)
+            facts = _prepare(url, timeout_s)
             pool: ConnectionPool[Connection] = ConnectionPool(
                 url,
                 min_size=1,
@@ -65,7 +77,7 @@ class Database:
                 open=False,
             )
             with pool:
-                yield cls(url=url, server_version=version, pool=pool)
+                yield cls(url=url, facts=facts, pool=pool)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -91,8 +103,8 @@ def current_lsn(conn: Connection) -> str:
     return str(row[0])
 
 
-def _prepare(url: str, timeout_s: float) -> int:
-    """Check what the server must have and migrate; its version."""
+def _prepare(url: str, timeout_s: float) -> ServerFacts:
+    """Check what the server must have and migrate; what was found."""
     with _translated():
         try:
             connection = psycopg.connect(url, connect_timeout=max(2, round(timeout_s)))
@@ -115,7 +127,8 @@ def _prepare(url: str, timeout_s: float) -> int:
                     hint="As a superuser: ALTER SYSTEM SET wal_level = logical;  then restart the server.",
                 )
             migrate.migrate(conn)
-    return int(version)
+            [instance] = one(conn, "instance")
+    return ServerFacts(version=version, instance=instance)
 
 
 def _configure(conn: Connection) -> None:

@@ -73,6 +73,11 @@ def owe_again(conn: Connection) -> int:
     return conn.execute(statement("ledger_owe_again")).rowcount
 
 
+def has_applied(conn: Connection) -> bool:
+    """Whether the ledger says of any batch that the lake holds it."""
+    return bool(one(conn, "ledger_has_applied")[0])
+
+
 def owed(conn: Connection, batch_id: int) -> bool:
     """Whether the batch is promised to the lake and not noted as there yet."""
     row = conn.execute(statement("ledger_owed"), [batch_id]).fetchone()

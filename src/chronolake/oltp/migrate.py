@@ -52,10 +52,14 @@ def applied(conn: Connection) -> list[dict[str, Any]]:
 def migrate(conn: Connection) -> int:
     """Apply what is missing, in one transaction; return how many. The caller commits.
 
+    Where nothing is missing it only reads, so that a role without further rights can open the database.
+
     Raises:
         MigrationFailed: a file failed, was changed after it was applied, or the database is newer than we.
         DatabaseMisconfigured: the role may not create the schema, or not what a file creates.
     """
+    if _complete(conn):
+        return 0
     # Whoever comes second waits here and finds nothing left to do.
     conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     try:
@@ -92,6 +96,17 @@ def migrate(conn: Connection) -> int:
 def _grant(conn: Connection) -> str:
     """What gives the role its rights; schemas and publications are both made by CREATE on the database."""
     return f'As the database\'s owner: GRANT CREATE ON DATABASE "{conn.info.dbname}" TO "{conn.info.user}";'
+
+
+def _complete(conn: Connection) -> bool:
+    """Whether every migration is noted; what is noted is checked on the way."""
+    row = conn.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.schema_migrations"]).fetchone()
+    if not (row and row[0]):
+        return False
+    conn.execute(b"SET LOCAL search_path TO " + SCHEMA.encode())
+    entries = applied(conn)
+    _check(entries)
+    return len(entries) == len(migrations())
 
 
 def _check(entries: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from chronolake.errors import (
     ChronolakeError,
     EngineUnavailable,
     LakeError,
+    LakeUnavailable,
     ParameterInvalid,
     QuestionUnknown,
 )
@@ -30,15 +31,24 @@ from chronolake.settings import Settings
 from chronolake.telemetry import logs, metrics
 
 _log = logs.get_logger(__name__)
+_SWITCHED_OFF = "analytics are switched off (ANALYTICS_ENABLED)"
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
 
 
 class HybridQueryRouter:
     """Answers questions of the catalogue and ad-hoc SQL. Its methods may be awaited by many at once."""
 
-    def __init__(self, *, database: Database, lake: Lake | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        lake: Lake | None,
+        settings: Settings,
+        lake_error: LakeError | None = None,
+    ) -> None:
         self._database = database
         self._lake = lake
+        self._lake_error = lake_error or LakeUnavailable("the lake is out of reach")
         self._settings = settings
         self._workers = Workers(concurrency=settings.query.concurrency, queue_size=settings.query.queue_size)
 
@@ -60,9 +70,9 @@ class HybridQueryRouter:
         if self._lake is not None:
             lake_off = None
         elif self._settings.query.analytics_enabled:
-            lake_off = "the lake is out of reach"
+            lake_off = self._lake_error.message
         else:
-            lake_off = "analytics are switched off (ANALYTICS_ENABLED)"
+            lake_off = _SWITCHED_OFF
         return route.choose(query_type, asked=_engine(str(asked)), lake_off=lake_off)
 
     async def ask(
@@ -98,7 +108,7 @@ class HybridQueryRouter:
             EngineUnavailable: there is no lake, or too many queries wait.
         """
         if self._lake is None:
-            raise EngineUnavailable("SQL is answered by the lake, which is off or out of reach")
+            raise self._no_lake("SQL is answered by the lake alone")
         lake = self._lake
         most = min(limit or self._settings.query.max_rows, self._settings.query.max_rows)
         started = time.perf_counter()
@@ -151,12 +161,17 @@ class HybridQueryRouter:
             if engine is Engine.POSTGRES:
                 return run_postgres(self._database, text, bound, timeout_s)
             if self._lake is None:
-                raise EngineUnavailable(
-                    "the lake is off or out of reach", hint="Ask with engine auto or postgres."
-                )
+                raise self._no_lake("duckdb answers over the lake")
             return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole)
 
         return run
+
+    def _no_lake(self, wanted: str) -> EngineUnavailable:
+        if not self._settings.query.analytics_enabled:
+            return EngineUnavailable(
+                f"{wanted}, and {_SWITCHED_OFF}", hint="Unset ANALYTICS_ENABLED or set it to true."
+            )
+        return EngineUnavailable(f"{wanted}: {self._lake_error.message}", hint=self._lake_error.hint)
 
     def _narrowed(self, scope: Scope, project: str) -> Scope:
         with self._database.connection() as conn:

@@ -75,3 +75,10 @@ HTTP_SECONDS = _declare(
     ("method", "route", "status"),
     buckets=_QUERY_SECONDS,
 )
+LOOP_STEPS = _declare(
+    Counter,
+    "chronolake_loop_steps_total",
+    "Steps of background loops by outcome: done, failed (the next one comes), ended (with it the loop).",
+    "steps",
+    ("loop", "outcome"),
+)

@@ -17,6 +17,8 @@ from chronolake.api import app as app_module
 from chronolake.api import create_app, health, serve
 from chronolake.api.problems import STATUS
 from chronolake.errors import ChronolakeError, LakeUnavailable, SettingsError
+from chronolake.ingest import LedgerCarrier
+from chronolake.loop import running
 from chronolake.telemetry import metrics
 
 pytestmark = pytest.mark.anyio
@@ -125,7 +127,8 @@ async def ready(make_client, services):
 
 async def test_ready_is_green_when_all_works(make_client, services):
     found, checks = await ready(make_client, services)
-    assert found == {"database": True, "extension": True, "disk": True, "lake": True}
+    assert found == {"database": True, "extension": True, "disk": True, "loops": True, "lake": True}
+    assert checks["loops"]["detail"] == "LedgerCarrier stopped"
     assert "PostgreSQL" in checks["database"]["detail"]
     assert "snapshot" in checks["lake"]["detail"]
 
@@ -176,6 +179,19 @@ async def test_ready_turns_red_when_the_disk_is_full(make_client, services, monk
     found, checks = await ready(make_client, services)
     assert not found["disk"]
     assert "bytes free" in checks["disk"]["detail"]
+
+
+async def test_ready_turns_red_when_a_loop_has_ended(make_client, services):
+    class Torn(LedgerCarrier):
+        def step(self):
+            raise ZeroDivisionError("a secret of the inside")
+
+    torn = Torn(committer=services.committer, interval_s=60)
+    with running(*services.loops, torn):
+        torn._thread.join(60)
+        found, checks = await ready(make_client, dataclasses.replace(services, loops=(*services.loops, torn)))
+    assert found == {"database": True, "extension": True, "disk": True, "loops": False, "lake": True}
+    assert checks["loops"]["detail"] == "Torn ended with ZeroDivisionError; the log has the trace"
 
 
 async def test_ready_watches_redis_where_it_is_set(make_client, services, make_settings, tmp_path):

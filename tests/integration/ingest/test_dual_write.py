@@ -28,6 +28,10 @@ def ingest(services, path, project="news"):
     return services.pipeline.ingest(IngestRequest(paths=(str(path),), project=project))
 
 
+def staging_of(services):
+    return services.settings.staging(services.database.instance)
+
+
 @pytest.fixture
 def services(database, make_settings):
     with open_services(make_settings(CHRONOLAKE_INGEST_BATCH_ROWS=100)) as opened:
@@ -46,7 +50,7 @@ def test_both_stores_hold_the_same(services, sample):
     assert (report.counts.read, report.counts.stored) == (450, 450)
     assert report.in_lake
     assert differences(services.database, services.lake, INGESTED) == []
-    assert list(services.settings.staging.glob("*")) == []
+    assert list(staging_of(services).glob("*")) == []
     with services.database.connection() as conn:
         # Batches are joined up to the setting, never beyond it.
         assert (
@@ -92,7 +96,7 @@ def test_a_harmed_staged_file_is_written_anew_from_postgresql(services, sample, 
     carry = services.committer.carry
     monkeypatch.setattr(services.committer, "carry", lambda: None)
     ingest(services, sample)
-    for path in services.settings.staging.glob("*.parquet"):
+    for path in staging_of(services).glob("*.parquet"):
         content = path.read_bytes()
         if harm == "gone":
             path.unlink()
@@ -148,7 +152,7 @@ def test_two_ingests_at_once_share_their_captures(services, make_settings, sampl
 def test_what_a_dead_import_staged_is_swept_and_what_the_ledger_names_is_kept(services, sample, monkeypatch):
     monkeypatch.setattr(services.committer, "carry", lambda: None)
     ingest(services, sample)
-    staging = services.settings.staging
+    staging = staging_of(services)
     named = {path.name for path in staging.glob("*")}
     orphan = staging / "import-999-batch-99999.parquet"
     orphan.write_bytes(b"half")

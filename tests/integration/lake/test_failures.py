@@ -136,3 +136,10 @@ def test_closing_twice_is_safe_and_removes_what_was_spilled(open_lake, make_sett
     lake.close()
     scratch = make_settings().duckdb_scratch
     assert list(scratch.with_name(scratch.name + ".tmp").iterdir()) == []
+
+
+def test_a_home_that_was_moved_is_told_where_its_lake_was(open_lake, tmp_path):
+    before = open_lake().path
+    with pytest.raises(LakeUnavailable, match=before) as caught:
+        open_lake(CHRONOLAKE_HOME=str(tmp_path / "moved"))
+    assert f"CHRONOLAKE_LAKE_PATH={before}" in caught.value.hint

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from chronolake.bench.environment import Environment, describe
-from chronolake.bench.report import BenchReport, IngestMeasure, Loads, Sizes, Target
+from chronolake.bench.report import BenchReport, IngestMeasure, Loads, Sizes
+from chronolake.bench.targets import TARGETS, TargetResult, not_measured
 from chronolake.bench.timing import CaseResult, Timing
 
 MEASURE = IngestMeasure(
@@ -61,24 +62,25 @@ REPORT = BenchReport(
         ),
     ),
     targets=(
-        Target("content_aggregation", "months", "lake", 1.0, 10_000_000, 10_000_000, 0.2),
-        Target("cross_project_analysis", "months", "lake", 2.0, 50_000_000, 10_000_000, 0.2),
-        Target("domain_timeline_query", "months", "lake", 0.1, 1_000_000, 10_000_000, 0.2),
-        Target("export_operations", "export", "lake", 30.0, 100_000_000, 10_000_000, None),
+        TargetResult(TARGETS[0], 1_000_000, Timing("lake", (0.02, 0.03, 0.04))),
+        TargetResult(TARGETS[1], 10_000_000, Timing("lake", (1.2, 1.1, 1.4))),
+        # A smaller scale speaks for no larger one.
+        TargetResult(TARGETS[2], 10_000_000, Timing("lake", (0.2,), error="the lake holds less")),
+        not_measured(TARGETS[3], "its scale is beyond --targets-up-to 50000000"),
     ),
     clickhouse=None,
     peak_memory_bytes=2_000_000_000,
 )
 
 
-def test_a_target_is_met_at_the_scale_that_ran_and_no_more():
-    assert [target.verdict for target in REPORT.targets] == [
+def test_a_target_is_met_at_the_plans_own_scale_or_not_at_all():
+    assert [result.verdict for result in REPORT.targets] == [
         "met",
-        "met at this scale; the plan's is larger",
         "not met",
-        "not measured",
+        "not measured: the lake holds less",
+        "not measured: its scale is beyond --targets-up-to 50000000",
     ]
-    assert [target.met for target in REPORT.targets] == [True, True, False, None]
+    assert [result.met for result in REPORT.targets] == [True, False, None, None]
 
 
 def test_the_document_is_json_with_medians_ratios_and_every_run():
@@ -93,7 +95,11 @@ def test_the_document_is_json_with_medians_ratios_and_every_run():
     assert document["sizes"]["saved"] == pytest.approx(0.875)
     assert document["loads"]["lake_captures_per_s"] == pytest.approx(500_000)
     assert document["environment"]["cores"] == 2
-    assert document["targets"][2]["met"] is False
+    met, missed, _, left_out = document["targets"]
+    assert (met["name"], met["rows"], met["rows_ran"]) == ("domain_timeline_query", 1_000_000, 1_000_000)
+    assert (met["median_s"], met["min_s"], met["max_s"], met["met"]) == (0.03, 0.02, 0.04, True)
+    assert missed["met"] is False
+    assert (left_out["median_s"], left_out["runs_s"], left_out["met"]) == (None, [], None)
     assert document["date"] == "2025-06-01T12:30:00+00:00"
 
 
@@ -105,7 +111,8 @@ def test_markdown_says_what_was_measured_on_what():
         "chronolake bench run --rows 10000000",
         "A CPU, 2 cores",
         "duckdb 1.5.5",
-        "**met at this scale; the plan's is larger**",
+        "| 1 000 000 | 1 000 000 | 30.0 ms (20.0 ms to 40.0 ms) | **met** |",
+        "| 100 000 000 | - | - | **not measured: its scale is beyond --targets-up-to 50000000** |",
         "200 ms (100 ms to 300 ms), 2.0x",
         "7.00 s (6.00 s to 8.00 s), 70.0x",
         "months on clickhouse was not timed: wrong answer",
