@@ -138,7 +138,10 @@ def _timestamptz(value: bytes) -> str:
 
 
 def _time(value: bytes) -> str:
-    return _clock(_unpack(">q", value))
+    microseconds = _unpack(">q", value)
+    if not 0 <= microseconds <= _DAY_US:
+        raise ValueError("no time of day")
+    return _clock(microseconds)
 
 
 def _inet(value: bytes, *, mask_always: bool = False) -> str:
@@ -186,7 +189,7 @@ def _lsn(value: bytes) -> str:
 def _array(value: bytes) -> str:
     dimensions, _has_null, element_oid = struct.unpack_from(">iiI", value)
     # Six is PostgreSQL's own limit.
-    if not 0 <= dimensions <= 6:
+    if not 0 <= dimensions <= 6 or _RENDERERS[element_oid] is _array:
         raise ValueError("no array")
     sizes = [struct.unpack_from(">ii", value, 12 + 8 * i) for i in range(dimensions)]
     elements = list(_elements(value, 12 + 8 * dimensions, element_oid))
