@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS
+from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, TABLES
 from chronolake.errors import LakeUnavailable, SchemaMismatch
 from chronolake.lake import StagedBatch, StagedFile, stage
 
@@ -22,8 +22,7 @@ def test_an_empty_lake_says_so(lake):
     assert checkpoint.snapshot_id == lake.snapshot()
     assert lake.applied([]) == lake.applied([1, 2]) == set()
     assert [(table.name, table.rows, table.files) for table in lake.info().tables] == [
-        ("cdx_records", 0, 0),
-        ("content_analytics", 0, 0),
+        (name, 0, 0) for name in TABLES
     ]
 
 
