@@ -44,6 +44,7 @@ class TableChanges:
 class Outcome:
     """What came of changes: rows added and rows taken away in the lake, and keys whose kept values were not found."""
 
+    table: Table
     added: int
     removed: int
     incomplete: Keys
@@ -51,10 +52,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Applied:
-    """The snapshot that holds changes, and what came of those of each table."""
+    """The snapshot that holds changes, and what came of each of them."""
 
     snapshot_id: int
-    outcomes: dict[str, Outcome]
+    outcomes: tuple[Outcome, ...]
 
 
 @dataclass
@@ -97,7 +98,7 @@ class ChangeWriter:
         self._write_deletes(commit, table, held, targets, files)
         written = lay_down(cursor, table, held, rows, files)
         commit.add(table, written)
-        return Outcome(rows.num_rows, removed, incomplete)
+        return Outcome(table, rows.num_rows, removed, incomplete)
 
     def _take(self, index: KeyIndex, targets: Sequence[_Target], gone: Keys) -> int:
         """Mark the rows of `gone` keys wherever they are; how many."""

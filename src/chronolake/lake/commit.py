@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS chronolake_batches (
 CREATE TABLE IF NOT EXISTS chronolake_checkpoint (
     id integer PRIMARY KEY CHECK (id = 1),
     epoch text NOT NULL,
+    term bigint NOT NULL,
     lsn pg_lsn NOT NULL,
     committed_at timestamptz NOT NULL,
     noted_at timestamptz NOT NULL
@@ -106,10 +107,12 @@ class LiveFile:
 class StreamCheckpoint:
     """How far the change stream has been applied: every commit of `epoch` up to `lsn`.
 
-    The newest of them was made at `committed_at`; `noted_at` is when all that was found out.
+    The newest of them was made at `committed_at`; `noted_at` is when all that was found out. `term` numbers the
+    workers that have led: one whose term is over cannot commit.
     """
 
     epoch: str
+    term: int
     lsn: int
     committed_at: datetime
     noted_at: datetime
@@ -443,19 +446,32 @@ def applied(conn: Connection, batch_ids: Collection[int]) -> set[int]:
 
 
 def note_checkpoint(conn: Connection, checkpoint: StreamCheckpoint) -> None:
-    """Write down how far the stream has been applied."""
-    conn.execute(
-        "INSERT INTO chronolake_checkpoint VALUES (1, %(epoch)s, %(lsn)s, %(committed_at)s, %(noted_at)s)"
-        " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lsn = excluded.lsn,"
-        " committed_at = excluded.committed_at, noted_at = excluded.noted_at",
+    """Write down how far the stream has been applied.
+
+    Raises:
+        LakeBusy: another worker leads since, and this one must not commit.
+    """
+    noted = conn.execute(
+        "INSERT INTO chronolake_checkpoint AS held (id, epoch, term, lsn, committed_at, noted_at)"
+        " VALUES (1, %(epoch)s, %(term)s, %(lsn)s, %(committed_at)s, %(noted_at)s)"
+        " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, term = excluded.term, lsn = excluded.lsn,"
+        " committed_at = excluded.committed_at, noted_at = excluded.noted_at WHERE held.term <= excluded.term",
         vars(checkpoint) | {"lsn": lsn_text(checkpoint.lsn)},
     )
+    if not noted.rowcount:
+        raise LakeBusy("another sync worker leads since")
+
+
+def take_term(conn: Connection) -> int:
+    """The number of the term that begins; whoever led before cannot commit from now on."""
+    row = conn.execute("UPDATE chronolake_checkpoint SET term = term + 1 RETURNING term").fetchone()
+    return int(row[0]) if row else 1
 
 
 def stream_checkpoint(conn: Connection) -> StreamCheckpoint | None:
     """How far the stream has been applied; null where none ever was."""
     row = conn.execute(
-        "SELECT epoch, (lsn - '0/0'::pg_lsn)::bigint, committed_at, noted_at FROM chronolake_checkpoint"
+        "SELECT epoch, term, (lsn - '0/0'::pg_lsn)::bigint, committed_at, noted_at FROM chronolake_checkpoint"
     ).fetchone()
     return StreamCheckpoint(*row) if row else None
 

@@ -11,7 +11,7 @@ time, so a query takes its own.
 import os
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -260,12 +260,17 @@ class Lake:
 
     def apply_changes(
         self,
-        changes: Sequence[TableChanges],
+        changes: Iterable[TableChanges],
         *,
         checkpoint: StreamCheckpoint,
-        before_commit: Callable[[], None] = lambda: None,
+        batches: Sequence[tuple[int, str, str | None, int]] = (),
+        within: Callable[[psycopg.Connection], None] = lambda _: None,
     ) -> Applied:
         """Bring the changes of a stretch of the stream into the lake, with the checkpoint at its end, in one commit.
+
+        `changes` may tell of one table several times, in order, and are taken one after the other, so that all of
+        them need not be in memory. `batches` (id, table, LSN of the message, rows) are noted as applied by them.
+        `within` is called with the commit's own transaction when all is written.
 
         Raises:
             LakeBusy: another process committed at the same time.
@@ -277,22 +282,25 @@ class Lake:
             self._writing_engine().cursor() as cursor,
             self._commits.commit() as commit,
         ):
-            outcomes = {
-                change.table.name: self._change_writer().apply(commit, change, files, cursor)
-                for change in changes
-            }
+            outcomes = [self._change_writer().apply(commit, change, files, cursor) for change in changes]
+            commit.note_batches(batches)
             commit.note_checkpoint(checkpoint)
             faults.reach("lake.before_commit")
-            before_commit()
+            within(commit.conn)
             snapshot_id = commit.finish()
         with self.errors_translated():
             faults.reach("lake.after_commit")
-        return Applied(snapshot_id, outcomes)
+        return Applied(snapshot_id, tuple(outcomes))
 
     def stream_checkpoint(self) -> StreamCheckpoint | None:
         """How far the change stream has been applied; null where none ever was."""
         with self._commits.reading() as conn:
             return commits.stream_checkpoint(conn)
+
+    def take_term(self) -> int:
+        """Begin to lead: the number of the term; whoever led before cannot commit any more."""
+        with self._commits.commit() as commit:
+            return commits.take_term(commit.conn)
 
     def note_checkpoint(self, checkpoint: StreamCheckpoint) -> None:
         """Write down how far the stream is where nothing in it was for the lake; no snapshot is made."""

@@ -1,7 +1,7 @@
 """Bulk rows of the synced tables: Arrow in, what was newly stored out."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -87,21 +87,24 @@ def _names(table: Table) -> sql.Composed:
 
 def of_batch(conn: Connection, table: Table, batch_id: int, *, fetch_rows: int) -> pa.Table:
     """The rows of one batch, read `fetch_rows` at a time, in the table's Arrow schema."""
-    query = sql.SQL("SELECT {} FROM {} WHERE batch_id = %s").format(
-        sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored),
-        sql.Identifier(table.postgres_table),
-    )
-    pieces = []
-    with conn.cursor(name="batch_rows") as cursor:
-        cursor.execute(query, [batch_id])
+    where = sql.SQL("WHERE batch_id = {}").format(batch_id)
+    return pa.concat_tables([table.arrow_schema.empty_table(), *_read(conn, table, where, fetch_rows)])
+
+
+def whole(conn: Connection, table: Table, *, fetch_rows: int) -> Iterator[pa.Table]:
+    """All rows of the table as the transaction of `conn` sees them, `fetch_rows` at a time."""
+    yield from _read(conn, table, sql.SQL(""), fetch_rows)
+
+
+def _read(conn: Connection, table: Table, where: sql.Composable, fetch_rows: int) -> Iterator[pa.Table]:
+    query = sql.SQL("SELECT {} FROM {} {}").format(_names(table), sql.Identifier(table.postgres_table), where)
+    with conn.cursor(name="rows") as cursor:
+        cursor.execute(query)
         while rows := cursor.fetchmany(fetch_rows):
             columns = zip(table.stored, zip(*rows, strict=True), strict=True)
-            pieces.append(
-                pa.Table.from_arrays(
-                    [_array(column, values) for column, values in columns], schema=table.arrow_schema
-                )
+            yield pa.Table.from_arrays(
+                [_array(column, values) for column, values in columns], schema=table.arrow_schema
             )
-    return pa.concat_tables(pieces) if pieces else table.arrow_schema.empty_table()
 
 
 def _array(column: Column, values: Iterable[Any]) -> pa.Array:

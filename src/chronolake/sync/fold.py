@@ -40,7 +40,7 @@ def fold(table: Table, decoded: Sequence[Changes], *, truncated: bool, careful: 
     `careful`: a row that is inserted may be in the lake already, as after a copy of the table that was made later than
     the stream is.
     """
-    rows = pa.concat_tables([_in_schema(table, changes) for changes in decoded])
+    rows = pa.concat_tables([table.arrow_schema.empty_table(), *(_in_schema(table, c) for c in decoded)])
     events = _events(table, decoded)
     order = np.lexsort((np.arange(len(events.row)), events.keys[:, 1], events.keys[:, 0]))
     keys = events.keys[order]
@@ -168,4 +168,5 @@ def _in_schema(table: Table, changes: Changes) -> pa.Table:
         else pa.nulls(len(changes), field.type)
         for field in schema
     ]
-    return pa.Table.from_arrays(arrays, names=schema.names)
+    # Nulls are for deletes, whose rows nobody takes, so the schema's promises are not made here.
+    return pa.Table.from_arrays(arrays, schema=schema)

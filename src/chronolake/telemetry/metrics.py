@@ -82,3 +82,27 @@ LOOP_STEPS = _declare(
     "steps",
     ("loop", "outcome"),
 )
+SYNC_LEADING = _declare(
+    Gauge, "chronolake_sync_leading", "Whether this process's sync worker leads: 1, or 0.", "bool"
+)
+SYNC_ROWS = _declare(
+    Counter,
+    "chronolake_sync_rows_total",
+    "Rows that the change stream added to the lake or took from it.",
+    "rows",
+    ("table", "outcome"),
+)
+SYNC_COMMIT_SECONDS = _declare(
+    Histogram,
+    "chronolake_sync_commit_duration_seconds",
+    "Time to bring a stretch of the change stream into the lake.",
+    "seconds",
+    buckets=_QUERY_SECONDS,
+)
+SYNC_DEAD_LETTERS = _declare(
+    Counter,
+    "chronolake_sync_dead_letters_total",
+    "Changes that the lake could not take.",
+    "changes",
+    ("table",),
+)

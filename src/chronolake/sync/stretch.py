@@ -1,0 +1,175 @@
+"""A stretch of the stream: the transactions that go into one lake commit, as changes of tables.
+
+Decoding and folding happen when the stretch is applied, table by table, so that many small transactions cost one call.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+
+from chronolake.capture.columns import TABLES, Table
+from chronolake.lake import TableChanges
+from chronolake.sync.fold import fold
+from chronolake.sync.messages import Relation
+from chronolake.sync.transactions import Part, Segment, Transaction, Truncation
+from chronolake.sync.tuples import Changes, decode_changes
+
+#: The registry's tables by what PostgreSQL calls them.
+BY_POSTGRES_NAME: dict[str, Table] = {table.postgres_table: table for table in TABLES.values()}
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A change that the lake cannot take: `raw` is its message."""
+
+    table: Table
+    kind: str
+    reason: str
+    raw: bytes
+
+
+@dataclass
+class Stretch:
+    """Transactions in commit order, from right after one checkpoint up to `lsn`."""
+
+    pieces: Callable[[Transaction], Iterator[tuple[Part, ...]]]
+    relations: Mapping[int, Relation]
+    lsn: int
+    committed_at: datetime
+    transactions: list[Transaction] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+    tables: set[str] = field(default_factory=set)
+
+    def add(self, transaction: Transaction) -> None:
+        """Take one more transaction."""
+        self.lsn, self.committed_at = transaction.lsn, transaction.committed_at
+        if transaction.parts or transaction.spool is not None:
+            self.transactions.append(transaction)
+            self.rows += transaction.rows
+            self.bytes += transaction.bytes
+            self.tables |= touched(transaction)
+
+    def changes(
+        self, careful: Mapping[str, int], bury: Callable[[DeadLetter, Transaction], None]
+    ) -> Iterator[TableChanges]:
+        """What the stretch did to each table, in pieces that fit into memory.
+
+        `careful` has, by table, an LSN up to which the lake may hold rows that the stream still brings. `bury` gets
+        what the lake cannot take.
+        """
+        held: list[tuple[Transaction, tuple[Part, ...]]] = []
+        for transaction in self.transactions:
+            if transaction.spool is None:
+                held.append((transaction, transaction.parts))
+                continue
+            # A huge transaction goes piece by piece, after all that came before it.
+            yield from self._folded(held, careful, bury)
+            held = []
+            try:
+                for parts in self.pieces(transaction):
+                    yield from self._folded([(transaction, parts)], careful, bury)
+            finally:
+                transaction.spool.close()
+        yield from self._folded(held, careful, bury)
+
+    def _folded(
+        self,
+        held: list[tuple[Transaction, tuple[Part, ...]]],
+        careful: Mapping[str, int],
+        bury: Callable[[DeadLetter, Transaction], None],
+    ) -> Iterator[TableChanges]:
+        by_oid: dict[int, _OfTable] = {}
+        for transaction, parts in held:
+            batch_table = _batch_table(transaction)
+            for part in parts:
+                if isinstance(part, Truncation):
+                    for oid in part.relation_oids:
+                        by_oid[oid] = _OfTable(truncated=True)
+                elif part.relation.name != batch_table:
+                    # Rows of a staged batch come by its file.
+                    by_oid.setdefault(part.relation.oid, _OfTable()).segments.append((transaction, part))
+        for oid, of_table in by_oid.items():
+            relation = self.relations.get(oid)
+            table = BY_POSTGRES_NAME.get(relation.name) if relation is not None else None
+            if table is not None:
+                decoded = list(_decoded(table, of_table, bury))
+                lsns = [transaction.commit_lsn for transaction, _ in of_table.segments]
+                yield fold(
+                    table,
+                    decoded,
+                    truncated=of_table.truncated,
+                    careful=bool(lsns) and min(lsns) < careful.get(table.name, 0),
+                )
+
+
+def touched(transaction: Transaction) -> set[str]:
+    """The PostgreSQL tables that a transaction changes; of one that was streamed, all of them, to be safe."""
+    if transaction.spool is not None:
+        return set(BY_POSTGRES_NAME)
+    names = {part.relation.name for part in transaction.parts if isinstance(part, Segment)}
+    if any(isinstance(part, Truncation) for part in transaction.parts):
+        return set(BY_POSTGRES_NAME)
+    return names
+
+
+@dataclass
+class _OfTable:
+    segments: list[tuple[Transaction, Segment]] = field(default_factory=list)
+    truncated: bool = False
+
+
+def _decoded(
+    table: Table, of_table: _OfTable, bury: Callable[[DeadLetter, Transaction], None]
+) -> Iterator[Changes]:
+    """Decode segment by segment; neighbours of one relation and form together."""
+    run: list[tuple[Transaction, Segment]] = []
+    for pair in of_table.segments:
+        if run and (run[-1][1].relation != pair[1].relation or run[-1][1].streamed != pair[1].streamed):
+            yield _decode_run(table, run, bury)
+            run = []
+        run.append(pair)
+    if run:
+        yield _decode_run(table, run, bury)
+
+
+def _decode_run(
+    table: Table, run: list[tuple[Transaction, Segment]], bury: Callable[[DeadLetter, Transaction], None]
+) -> Changes:
+    relation, streamed = run[0][1].relation, run[0][1].streamed
+    messages = [message for _, segment in run for message in segment.messages]
+    wanted = _wanted(table, relation)
+    changes = decode_changes(relation, messages, wanted, streamed=streamed)
+    dead = _dead(changes)
+    if dead:
+        owners = [transaction for transaction, segment in run for _ in segment.messages]
+        for row, column in sorted(dead.items()):
+            reason = f"the value of {column} does not fit the lake's type {wanted[column]}"
+            bury(DeadLetter(table, chr(changes.kinds[row]), reason, messages[row]), owners[row])
+        living = [message for row, message in enumerate(messages) if row not in dead]
+        changes = decode_changes(relation, living, wanted, streamed=streamed)
+    return changes
+
+
+def _wanted(table: Table, relation: Relation) -> dict[str, pa.DataType]:
+    sent = {column.name for column in relation.columns}
+    return {column.name: column.arrow for column in table.stored if column.name in sent}
+
+
+def _dead(changes: Changes) -> dict[int, str]:
+    """The rows that hold a value which the lake's type cannot, and the first such column of each."""
+    found: dict[int, str] = {}
+    for by_column in (changes.unrepresentable, changes.old_unrepresentable):
+        for column, rows in by_column.items():
+            for row in np.asarray(rows).tolist():
+                found.setdefault(row, column)
+    return found
+
+
+def _batch_table(transaction: Transaction) -> str | None:
+    """The PostgreSQL table whose rows a dual-write transaction staged; null where it staged none."""
+    name = transaction.batch and transaction.batch.get("table")
+    return TABLES[str(name)].postgres_table if name in TABLES else None

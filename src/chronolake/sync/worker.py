@@ -1,0 +1,135 @@
+"""`SyncWorker`: brings to the lake what PostgreSQL committed, exactly once and in commit order.
+
+The guarantee, kept here and in `lake/commit.py`: rows and the checkpoint behind them enter the lake in one
+transaction; the slot is advanced only after it; on restart the stream goes on at the checkpoint. So whatever moment
+the process dies at, each change is in the lake once. Staged batches of dual write are taken in at their message's place
+in the same order.
+"""
+
+import threading
+
+from chronolake.clock import Clock, SystemClock
+from chronolake.errors import LakeBusy
+from chronolake.lake import Lake
+from chronolake.loop import Loop, LoopState
+from chronolake.oltp import Database, current_lsn, replication
+from chronolake.oltp.replication import ReplicationConnection, lsn_of
+from chronolake.settings import Settings
+from chronolake.sync.epoch import Epochs
+from chronolake.sync.leader import Leadership, leading
+from chronolake.sync.lsn import format_lsn
+from chronolake.sync.spool import Spools
+from chronolake.sync.staged import StagedBatches
+from chronolake.sync.term import Term
+from chronolake.sync.transactions import Assembler
+from chronolake.telemetry import logs, metrics
+
+#: How often `reach` looks.
+_REACH_POLL_S = 0.02
+
+_log = logs.get_logger(__name__)
+
+
+class SyncWorker(Loop):
+    """Leads where nobody does, and stands by where somebody does."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        lake: Lake,
+        settings: Settings,
+        interval_s: float = 1.0,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(interval_s=interval_s)
+        self._database = database
+        self._lake = lake
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._staged = StagedBatches(database=database, settings=settings)
+        self._epochs = Epochs(database=database, lake=lake, settings=settings, clock=self._clock)
+        self._hurried = threading.Event()
+        #: by table, an LSN up to which the lake may hold rows that the stream still brings
+        self._careful: dict[str, int] = {}
+
+    def step(self) -> None:
+        """Lead until stopped, if nobody else does.
+
+        Raises:
+            ChronolakeError: what ended the term; the next step begins another.
+        """
+        with leading(self._database, timeout_s=self._settings.database.connect_timeout_s) as leadership:
+            if leadership is not None:
+                self._lead(leadership, until=None)
+
+    def reach(self, lsn: str | None = None) -> None:
+        """Return once the lake has everything that was committed before `lsn` (now, by default).
+
+        Whoever leads brings it: this process's worker, another's, or this call where nobody does.
+
+        Raises:
+            LakeBusy: it took longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: the lake or PostgreSQL failed while this call led.
+        """
+        target = lsn_of(lsn) if lsn is not None else self._now()
+        deadline = self._clock.monotonic() + self._settings.lake.lock_timeout_s
+        while not self._reached(target):
+            if self.state is not LoopState.RUNNING:
+                with leading(
+                    self._database, timeout_s=self._settings.database.connect_timeout_s
+                ) as leadership:
+                    if leadership is not None:
+                        self._lead(leadership, until=target)
+                        continue
+            self._hurried.set()
+            if self._clock.monotonic() > deadline:
+                waited = self._settings.lake.lock_timeout_s
+                raise LakeBusy(
+                    f"the sync has not come to {format_lsn(target)} within {waited:g} s"
+                ) from self.error
+            self._clock.sleep(_REACH_POLL_S)
+
+    def _now(self) -> int:
+        with self._database.connection() as conn:
+            return lsn_of(current_lsn(conn))
+
+    def _reached(self, target: int) -> bool:
+        checkpoint = self._lake.stream_checkpoint()
+        if checkpoint is None or checkpoint.lsn < target:
+            return False
+        return not any(lsn_of(batch.message_lsn or "0/0") < target for batch in self._staged.pending())
+
+    def _lead(self, leadership: Leadership, *, until: int | None) -> None:
+        timeout_s = self._settings.database.connect_timeout_s
+        self._staged.take_over()
+        with ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream:
+            checkpoint = self._epochs.begin(stream)
+            with self._database.connection() as conn:
+                slot = replication.slot_name(conn)
+            _log.info(
+                "sync.leads", term=checkpoint.term, epoch=checkpoint.epoch, lsn=format_lsn(checkpoint.lsn)
+            )
+            folder = self._settings.home.root / "spool" / str(self._database.instance)
+            with Spools(folder) as spools:
+                stream.start(slot, checkpoint.lsn)
+                term = Term(
+                    lake=self._lake,
+                    database=self._database,
+                    staged=self._staged,
+                    stream=stream,
+                    leadership=leadership,
+                    assembler=Assembler(spools),
+                    checkpoint=checkpoint,
+                    careful=self._careful,
+                    batch_size=self._settings.sync.batch_size,
+                    clock=self._clock,
+                )
+                metrics.SYNC_LEADING.set(1)
+                try:
+                    while not self._stopped.is_set() and (until is None or not term.has_reached(until)):
+                        hurried = until is not None or self._hurried.is_set()
+                        self._hurried.clear()
+                        term.round(hurried=hurried)
+                finally:
+                    metrics.SYNC_LEADING.set(0)
