@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -20,6 +21,10 @@ from chronolake.settings import Settings, load
 
 TEMPLATE = "template_chronolake"
 _numbers = itertools.count()
+
+# How long an example takes says more of what else the machine does; a test that hangs has its timeout.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 def _named(url: str, database: str) -> str:

@@ -18,8 +18,8 @@ def test_control_characters_are_written_out(capsys):
     assert r"a\x1b[2Jb\x9b31m\x07" in out
 
 
-def test_a_narrow_terminal_breaks_no_title_and_no_date(capsys, monkeypatch):
-    monkeypatch.setattr(output.stdout, "width", 40)
+def test_a_narrow_terminal_breaks_a_moment_between_date_and_time_and_no_title(capsys, monkeypatch):
+    monkeypatch.setattr(output.stdout, "width", 50)
     row = {"domain": "a-rather-long-name.example", "captures": 12, "last": datetime(2024, 12, 31, 1, 2, 3)}
     title = "Which domains have the most captures of all that there are?"
     print_rows([row, row], title=title)

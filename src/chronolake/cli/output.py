@@ -23,8 +23,6 @@ from chronolake.errors import ChronolakeError
 #: Errors, progress and remarks go here, so that standard output stays one document.
 stderr = Console(stderr=True, highlight=False)
 stdout = Console(highlight=False)
-#: Characters of `2024-12-31`, which is not broken however narrow the terminal.
-_DATE_WIDTH = 10
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -41,7 +39,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     if title:
         # On its own, for a table breaks its title at the table's width.
         stdout.print(f"[italic]{escape(title)}[/italic]", soft_wrap=True)
-    table = Table(header_style="bold")
+    table = Table(header_style="bold", show_edge=False)
     if len(rows) == 1:
         table.add_column("field")
         table.add_column("value", overflow="fold")
@@ -50,10 +48,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
     elif rows:
         for key, value in rows[0].items():
             table.add_column(
-                key,
-                justify="right" if isinstance(value, int | float | Decimal) else "left",
-                overflow="fold",
-                min_width=_DATE_WIDTH if isinstance(value, datetime) else None,
+                key, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold"
             )
         for row in rows:
             table.add_row(*(_cell(value) for value in row.values()))
@@ -98,7 +93,7 @@ def _cell(value: object) -> str:
     if isinstance(value, dict | list):
         return _shown(json.dumps(_speakable(value), default=_plain, ensure_ascii=False))
     if isinstance(value, datetime):
-        # With a blank between date and time: a narrow terminal breaks the line there and not within either.
+        # With a blank between date and time: a narrow terminal breaks the line there, and no column is ever cut.
         return str(_plain(value)).replace("T", " ")
     return _shown(str(value))
 
