@@ -8,12 +8,13 @@ import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
-from chronolake.ingest import Committer, LedgerCarrier, ParquetPipeline
+from chronolake.ingest import ParquetPipeline
 from chronolake.lake import Lake
 from chronolake.loop import Loop
-from chronolake.oltp import Database, ledger
+from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter
 from chronolake.settings import Settings
+from chronolake.sync import SyncWorker
 from chronolake.telemetry import logs
 
 _log = logs.get_logger(__name__)
@@ -40,7 +41,7 @@ class Services(Reading):
     `loops` is background work for a door that stays open: it has them step by `loop.running`.
     """
 
-    committer: Committer | None
+    sync: SyncWorker | None
     pipeline: ParquetPipeline
     duckdb: DuckDBService
     loops: tuple[Loop, ...]
@@ -55,11 +56,8 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
     """
     with ExitStack() as stack:
         database, lake, error = _stores(stack, settings, read_only=True)
-        if lake is not None and _made_anew(database, lake):
-            lake, error = (
-                None,
-                LakeIncomplete("the lake was made anew, and nothing has been carried to it yet"),
-            )
+        if lake is not None and lake.stream_checkpoint() is None:
+            lake, error = None, LakeIncomplete("the lake has not followed PostgreSQL yet")
         yield Reading(
             settings=settings,
             database=database,
@@ -82,21 +80,19 @@ def open_services(settings: Settings) -> Iterator[Services]:
     pa.set_memory_pool(pa.system_memory_pool())
     with ExitStack() as stack:
         database, lake, error = _stores(stack, settings, read_only=False)
-        committer = Committer(database=database, lake=lake, settings=settings) if lake else None
-        if committer is not None:
-            committer.recover()
-        pipeline = ParquetPipeline(database=database, committer=committer, settings=settings)
+        sync = SyncWorker(database=database, lake=lake, settings=settings) if lake else None
+        pipeline = ParquetPipeline(database=database, follower=sync, settings=settings)
         router = _router(stack, settings, database, lake, error)
         yield Services(
             settings=settings,
             database=database,
             lake=lake,
             lake_error=error,
-            committer=committer,
+            sync=sync,
             pipeline=pipeline,
             router=router,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
-            loops=_loops(committer, settings),
+            loops=(sync,) if sync else (),
         )
 
 
@@ -116,23 +112,9 @@ def _stores(
         return database, None, error
 
 
-def _made_anew(database: Database, lake: Lake) -> bool:
-    """Whether the ledger still speaks of another lake: whoever writes next owes this one everything again."""
-    if lake.holds_batches():
-        return False
-    with database.connection() as conn:
-        return ledger.has_applied(conn)
-
-
 def _router(
     stack: ExitStack, settings: Settings, database: Database, lake: Lake | None, error: LakeError | None
 ) -> HybridQueryRouter:
     return stack.enter_context(
         HybridQueryRouter(database=database, lake=lake, settings=settings, lake_error=error)
     )
-
-
-def _loops(committer: Committer | None, settings: Settings) -> tuple[Loop, ...]:
-    if committer is None:
-        return ()
-    return (LedgerCarrier(committer=committer, interval_s=settings.sync.interval_s),)

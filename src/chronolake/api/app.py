@@ -158,7 +158,7 @@ def _measure_lag(services: Services) -> None:
     with services.database.connection() as conn:
         backlog = ledger.backlog(conn)
     metrics.LEDGER_PENDING.set(backlog.batches)
-    metrics.LAKE_LAG_SECONDS.set(math.nan if backlog.untold else backlog.oldest_s)
+    metrics.LAKE_LAG_SECONDS.set(math.nan if backlog.lag_s is None else backlog.lag_s)
 
 
 def _problem_schema(schemas: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Store one batch: PostgreSQL holds the truth, and the same transaction promises the lake its copy.
 
-The guarantee, kept here and in `committer.py`: whatever moment the process dies at, either the batch is in
-neither store and ingesting again brings it, or PostgreSQL has it together with a ledger row that names the
-staged file, and the committer carries it to the lake exactly once.
+The guarantee, kept here and in `sync/`: whatever moment the process dies at, either the batch is in neither
+store and ingesting again brings it, or PostgreSQL has it together with a ledger row that names the staged file,
+and the sync brings it to the lake exactly once.
 
     BEGIN
       rows      those not stored yet
@@ -12,10 +12,11 @@ staged file, and the committer carries it to the lake exactly once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg import Connection
 
 from chronolake import faults
@@ -57,6 +58,21 @@ class DualWrite:
     import_id: int
     staging: Path | None
     parquet: ParquetSettings
+    #: domains that are noted
+    seen: set[str] = field(default_factory=set)
+
+    def note_domains(self, conn: Connection, rows: pa.Table) -> None:
+        """Note the domains of `rows` that this import has not noted yet, in a transaction of their own.
+
+        The stream brings domains to the lake, and it may not show the transactions whose rows are staged.
+        """
+        if "registered_domain" not in rows.column_names:
+            return
+        named = pc.unique(rows["domain"])
+        unseen = named.filter(pc.invert(pc.is_in(named, value_set=pa.array(sorted(self.seen), pa.string()))))
+        if len(unseen):
+            domains.add(conn, rows.filter(pc.is_in(rows["domain"], value_set=unseen)))
+            self.seen.update(unseen.to_pylist())
 
     def insert(self, conn: Connection, rows: pa.Table, rejected: Sequence[Rejection]) -> Inserted:
         """Insert `rows` and `rejected` in the transaction that `conn` has open; the rows that are new.
@@ -70,8 +86,6 @@ class DualWrite:
         faults.reach("ingest.before_postgres")
         batch_id = imports.next_batch(conn)
         new = row_store.insert_new(conn, self.table, _with_batch_id(self.table, rows, batch_id))
-        if "registered_domain" in new.column_names:
-            domains.add(conn, new)
         quarantine.add(conn, self.import_id, rejected)
         faults.reach("ingest.after_insert")
         return Inserted(conn, batch_id, new)

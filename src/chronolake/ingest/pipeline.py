@@ -1,15 +1,15 @@
 """The ingest pipeline: files in, captures in both stores, and an account of every line.
 
 Four stages overlap: a reader thread parses and normalises, the caller's thread inserts batch after batch into
-PostgreSQL, a finisher stages and commits what was inserted, and a committer carries it to the lake. Queues
-between them are short, so memory stays bounded whatever the files' size.
+PostgreSQL, a finisher stages and commits what was inserted, and the sync brings it to the lake. Queues between
+them are short, so memory stays bounded whatever the files' size.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 
@@ -19,7 +19,6 @@ from chronolake.capture.record import CaptureBatch, RawBatch
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import ChronolakeError, LakeBusy
 from chronolake.ingest.batches import Batch, coalesced, read_ahead
-from chronolake.ingest.committer import Carried, Committer
 from chronolake.ingest.dual_write import DualWrite, Stored
 from chronolake.ingest.storer import Storer
 from chronolake.oltp import Database, current_lsn, imports, projects
@@ -27,10 +26,6 @@ from chronolake.settings import Settings
 from chronolake.sources.local import expand, name_of, read_captures
 from chronolake.sources.local.normalise import Normaliser
 from chronolake.telemetry import logs, metrics
-
-#: Rows that wait before the committer runs beside the store. Each lake commit makes a file per partition, so
-#: a commit should be large; what waits is in PostgreSQL and on disk, not in memory.
-ROWS_PER_CARRY = 500_000
 
 _log = logs.get_logger(__name__)
 
@@ -103,6 +98,26 @@ class _Work:
     on_progress: Callable[[Progress], None] | None = None
 
 
+class Follower(Protocol):
+    """Who brings to the lake what PostgreSQL holds: the sync."""
+
+    def following(self) -> AbstractContextManager[None]:
+        """Within the block, what is stored is brought along, by this process where no other does it."""
+        ...
+
+    def reach(self, lsn: str) -> None:
+        """Return once the lake has everything that was committed before `lsn`.
+
+        Raises:
+            LakeBusy: whoever brings it takes too long.
+        """
+        ...
+
+    def sweep(self) -> int:
+        """Remove staged files that nobody will ask for; how many."""
+        ...
+
+
 class ParquetPipeline:
     """Brings captures into PostgreSQL and the lake."""
 
@@ -110,12 +125,12 @@ class ParquetPipeline:
         self,
         *,
         database: Database,
-        committer: Committer | None,
+        follower: Follower | None,
         settings: Settings,
         clock: Clock | None = None,
     ) -> None:
         self._database = database
-        self._committer = committer
+        self._follower = follower
         self._settings = settings
         self._clock = clock or SystemClock()
 
@@ -207,50 +222,51 @@ class ParquetPipeline:
             with self._database.connection() as held, imports.hold(held, import_id):
                 # The lock belongs to the session; an open transaction would hold back vacuum all the while.
                 held.commit()
-                lsn, in_lake = self._store(work, work.batches(project_id), import_id, counts)
+                with self._follower.following() if self._follower else nullcontext():
+                    self._store(work, work.batches(project_id), import_id, counts)
+                    lsn, in_lake = self._followed()
             state = "failed" if work.failures and not counts.read else "done"
         finally:
             self._finish(import_id, counts, state)
-        if lsn is None:
-            with self._database.connection() as conn:
-                lsn = current_lsn(conn)
         elapsed = self._clock.monotonic() - started
         _log.info(
             "ingest.done", import_id=import_id, read=counts.read, stored=counts.stored, elapsed_s=elapsed
         )
         return IngestReport(import_id, project_id, counts, elapsed, lsn, in_lake, tuple(work.failures))
 
-    def _store(
-        self, work: _Work, batches: Iterator[Batch], import_id: int, counts: Counts
-    ) -> tuple[str | None, bool]:
-        """Store batch after batch, carrying to the lake beside it.
-
-        Returns the last message's LSN, and whether all of it is in the lake.
-        """
+    def _store(self, work: _Work, batches: Iterator[Batch], import_id: int, counts: Counts) -> None:
+        """Store batch after batch."""
         dual = self._settings.sync.dual_write
         staging = self._settings.staging(self._database.instance) if dual else None
-        lsn: str | None = None
 
         def stored(batch: Batch, outcome: Stored) -> None:
-            nonlocal lsn
-            lsn = outcome.message_lsn or lsn
             counts.add(batch.captures, outcome.rows)
             _count_metrics(batch.captures, outcome.rows)
-            carrier.owe(outcome.rows)
             if work.on_progress is not None:
                 work.on_progress(Progress(batch.bytes_read, work.bytes_total, counts))
 
         dual_write = DualWrite(
             table=work.table, import_id=import_id, staging=staging, parquet=self._settings.parquet
         )
-        carrier = _Carrier(self._committer if staging else None)
-        with (
-            carrier,
-            Storer(database=self._database, write=dual_write, clock=self._clock, on_stored=stored) as storer,
-        ):
+        if self._follower is not None:
+            self._follower.sweep()
+        with Storer(database=self._database, write=dual_write, clock=self._clock, on_stored=stored) as storer:
             for batch in read_ahead(batches):
                 storer.store(batch)
-        return lsn, carrier.caught_up
+
+    def _followed(self) -> tuple[str, bool]:
+        """Where the WAL is now that all is stored, and whether the lake has come as far."""
+        with self._database.connection() as conn:
+            lsn = current_lsn(conn)
+        if self._follower is None:
+            return lsn, False
+        try:
+            self._follower.reach(lsn)
+        except LakeBusy as error:
+            # Nothing is lost: whoever leads, or the next run, brings what the ledger and the slot hold.
+            _log.warning("ingest.lake_behind", reason=error.message)
+            return lsn, False
+        return lsn, True
 
     def _finish(self, import_id: int, counts: Counts, state: str) -> None:
         with self._database.connection() as conn:
@@ -265,53 +281,6 @@ class ParquetPipeline:
                 repaired=counts.repaired,
                 rejected_by_reason=dict(counts.rejected_by_reason),
             )
-
-
-class _Carrier:
-    """Runs the committer beside the store, whenever enough rows wait, and once more at the end."""
-
-    def __init__(self, committer: Committer | None) -> None:
-        self._committer = committer
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="committer")
-        self._running: Future[Carried] | None = None
-        self._owed = 0
-        #: whether the last carry brought all that was owed
-        self.caught_up = False
-
-    def __enter__(self) -> Self:
-        if self._committer is not None:
-            self._committer.sweep()
-        return self
-
-    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
-        try:
-            self._wait()
-            if self._committer is not None and error_type is None:
-                # Also when nothing was new: a run that died may have left batches in the ledger.
-                self._running = self._pool.submit(self._committer.carry)
-                self._wait()
-        finally:
-            self._pool.shutdown()
-
-    def owe(self, rows: int) -> None:
-        """Note that `rows` more wait for the lake, and carry them once they are worth a commit."""
-        self._owed += rows
-        if self._committer is not None and self._owed >= ROWS_PER_CARRY:
-            self._wait()
-            self._running = self._pool.submit(self._committer.carry)
-            self._owed = 0
-
-    def _wait(self) -> None:
-        if self._running is None:
-            return
-        try:
-            self._running.result()
-        except LakeBusy as error:
-            # Whoever keeps the lake busy carries these batches too, or the next run does: they are in the ledger.
-            _log.warning("ingest.lake_busy", reason=error.message)
-            self.caught_up = False
-        else:
-            self.caught_up = True
 
 
 def _count_metrics(batch: CaptureBatch, stored: int) -> None:

@@ -15,6 +15,7 @@ from chronolake.errors import DatabaseConflict
 from chronolake.ingest.batches import Batch
 from chronolake.ingest.dual_write import DualWrite, Inserted, Stored
 from chronolake.oltp import Database
+from chronolake.oltp.origins import Origins
 from chronolake.telemetry import logs
 
 #: Seconds before each further try where other transactions were in the way.
@@ -38,6 +39,7 @@ class Storer:
         self._write = write
         self._clock = clock
         self._on_stored = on_stored
+        self._origins = Origins()
         self._finisher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
         self._finishing: tuple[Batch, Future[Stored]] | None = None
 
@@ -75,8 +77,12 @@ class Storer:
 
     def _insert_once(self, transaction: ExitStack, batch: Batch) -> Inserted:
         """Insert, and leave the transaction open for `transaction` to end; on an error it is rolled back."""
+        with self._database.connection() as conn:
+            self._write.note_domains(conn, batch.captures.table)
         with ExitStack() as attempt:
             conn = attempt.enter_context(self._database.connection())
+            if self._write.staging is not None:
+                attempt.enter_context(self._origins.tagging(conn))
             inserted = self._write.insert(conn, batch.captures.table, batch.captures.rejected)
             transaction.push(attempt.pop_all())
             return inserted

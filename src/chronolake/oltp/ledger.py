@@ -3,8 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from psycopg import Connection
+from psycopg.errors import UndefinedTable
 
 from chronolake.oltp.statements import one, statement
 
@@ -26,16 +28,15 @@ class LedgerBatch:
 
 @dataclass(frozen=True)
 class Backlog:
-    """What the lake lacks: `batches`, and `oldest_s` seconds since the oldest was staged (0 with none).
+    """How far the lake is: `batches` wait for it, and it has everything that was committed before `covered_lsn`.
 
-    What was committed before `covered_lsn` is in the lake, save rows that no ledger names (`untold`): those
-    stored with ENABLE_DUAL_WRITE=false.
+    That was so at `as_of`, `lag_s` seconds ago. All three are null for a lake that never followed the stream.
     """
 
     batches: int
-    oldest_s: float
-    covered_lsn: str
-    untold: bool
+    covered_lsn: str | None
+    as_of: datetime | None
+    lag_s: float | None
 
 
 def record(conn: Connection, batch: LedgerBatch) -> str:
@@ -85,8 +86,9 @@ def owed(conn: Connection, batch_id: int) -> bool:
 
 
 def backlog(conn: Connection) -> Backlog:
-    """How far the lake is behind."""
-    # Told before the ledger is read: a batch that commits between the two is then beyond what is promised.
-    end = str(one(conn, "current_lsn")[0])
-    row = one(conn, "ledger_backlog")
-    return Backlog(batches=row[0], oldest_s=row[1] or 0.0, covered_lsn=row[2] or end, untold=row[3])
+    """How far the lake is."""
+    try:
+        with conn.transaction():
+            return Backlog(*one(conn, "lake_backlog"))
+    except UndefinedTable:
+        return Backlog(len(pending(conn)), None, None, None)

@@ -28,17 +28,17 @@ def run_duckdb(
     *,
     whole: bool,
 ) -> tuple[Rows, Freshness]:
-    """Ask the lake; how fresh it is comes from the ledger.
+    """Ask the lake; how fresh it is comes from its checkpoint and the ledger.
 
     Raises:
-        LakeIncomplete: the lake was to be `whole`, and lacks captures that no ledger names.
+        LakeIncomplete: the lake was to be `whole`, and nobody knows what it lacks.
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
     with database.connection() as conn:
         fresh = freshness.of_lake(conn)
     if whole and fresh.as_of_lsn is None:
-        raise LakeIncomplete("it lacks captures that were stored with ENABLE_DUAL_WRITE=false")
+        raise LakeIncomplete("it has not followed PostgreSQL yet")
     with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall()), fresh

@@ -1,7 +1,7 @@
 """How fresh an answer is: one round trip to PostgreSQL, whose ledger knows what the lake lacks."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from psycopg import Connection
 
@@ -26,11 +26,7 @@ def of_postgres(lsn: str | None) -> Freshness:
 def of_lake(conn: Connection) -> Freshness:
     """What the lake holds now; ask before the query, so that the answer holds at least as much."""
     backlog = ledger.backlog(conn)
-    if backlog.untold:
-        note = (
-            "as_of_lsn, as_of and lag_s are unknown: captures were stored with ENABLE_DUAL_WRITE=false, and"
-            " wait for the sync"
-        )
+    if backlog.covered_lsn is None:
+        note = "as_of_lsn, as_of and lag_s are unknown: the lake has not followed PostgreSQL yet"
         return Freshness(None, None, None, (note,))
-    as_of = datetime.now(UTC) - timedelta(seconds=backlog.oldest_s)
-    return Freshness(backlog.covered_lsn, as_of, round(backlog.oldest_s, 3))
+    return Freshness(backlog.covered_lsn, backlog.as_of, backlog.lag_s)

@@ -1,5 +1,5 @@
-"""Carry PostgreSQL's stream of changes to the lake.
+"""The sync: the lake is kept equal to PostgreSQL by its stream of changes, exactly once and in commit order."""
 
-`messages.py` and `tuples.py` give meaning to the bytes of `pgoutput`, with `cells.py`, `arrays.py`, `texts.py` and
-`wire_text.py` below them for single values; they open no socket.
-"""
+from chronolake.sync.worker import SyncWorker
+
+__all__ = ["SyncWorker"]

@@ -7,11 +7,13 @@ in the same order.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import LakeBusy
 from chronolake.lake import Lake
-from chronolake.loop import Loop, LoopState
+from chronolake.loop import Loop, LoopState, running
 from chronolake.oltp import Database, current_lsn, replication
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
 from chronolake.settings import Settings
@@ -63,6 +65,16 @@ class SyncWorker(Loop):
             if leadership is not None:
                 self._lead(leadership, until=None)
 
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Run in a thread of its own within the block, where it does not run already."""
+        with nullcontext() if self.state is LoopState.RUNNING else running(self):
+            yield
+
+    def sweep(self) -> int:
+        """Remove staged files that nobody will ask for; how many."""
+        return self._staged.sweep()
+
     def reach(self, lsn: str | None = None) -> None:
         """Return once the lake has everything that was committed before `lsn` (now, by default).
 
@@ -70,7 +82,7 @@ class SyncWorker(Loop):
 
         Raises:
             LakeBusy: it took longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
-            ChronolakeError: the lake or PostgreSQL failed while this call led.
+            ChronolakeError: the lake or PostgreSQL failed this process's worker, or this call while it led.
         """
         target = lsn_of(lsn) if lsn is not None else self._now()
         deadline = self._clock.monotonic() + self._settings.lake.lock_timeout_s
@@ -82,6 +94,8 @@ class SyncWorker(Loop):
                     if leadership is not None:
                         self._lead(leadership, until=target)
                         continue
+            elif self.error is not None and not isinstance(self.error, LakeBusy):
+                raise self.error
             self._hurried.set()
             if self._clock.monotonic() > deadline:
                 waited = self._settings.lake.lock_timeout_s
