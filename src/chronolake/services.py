@@ -14,7 +14,7 @@ from chronolake.loop import Loop
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter
 from chronolake.settings import Settings
-from chronolake.sync import SyncWorker
+from chronolake.sync import DataSyncService
 from chronolake.telemetry import logs
 
 _log = logs.get_logger(__name__)
@@ -41,7 +41,7 @@ class Services(Reading):
     `loops` is background work for a door that stays open: it has them step by `loop.running`.
     """
 
-    sync: SyncWorker | None
+    sync: DataSyncService | None
     pipeline: ParquetPipeline
     duckdb: DuckDBService
     loops: tuple[Loop, ...]
@@ -80,7 +80,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     pa.set_memory_pool(pa.system_memory_pool())
     with ExitStack() as stack:
         database, lake, error = _stores(stack, settings, read_only=False)
-        sync = SyncWorker(database=database, lake=lake, settings=settings) if lake else None
+        sync = DataSyncService(database=database, lake=lake, settings=settings) if lake else None
         pipeline = ParquetPipeline(database=database, follower=sync, settings=settings)
         router = _router(stack, settings, database, lake, error)
         yield Services(
@@ -92,7 +92,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             pipeline=pipeline,
             router=router,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
-            loops=(sync,) if sync else (),
+            loops=sync.loops if sync else (),
         )
 
 

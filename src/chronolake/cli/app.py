@@ -10,7 +10,7 @@ import click
 import typer
 
 from chronolake import settings as settings_module
-from chronolake.cli import ask, bench, database, demo, ingest, quarantine, serve
+from chronolake.cli import ask, bench, database, demo, ingest, quarantine, serve, sync
 from chronolake.cli.output import print_error, print_json, print_rows
 from chronolake.errors import ChronolakeError
 from chronolake.telemetry import logs
@@ -44,6 +44,7 @@ app.command(hidden=True, epilog="Example:\n\n  chronolake demo --once")(demo.dem
 app.add_typer(database.db, name="db")
 app.add_typer(database.lake, name="lake")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(sync.app, name="sync")
 app.add_typer(bench.app, name="bench")
 
 

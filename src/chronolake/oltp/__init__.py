@@ -1,6 +1,6 @@
 """PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
 
-from chronolake.oltp import dead_letters, domains, imports, ledger, projects, quarantine, rows
+from chronolake.oltp import dead_letters, domains, imports, ledger, projects, quarantine, rows, sync_tables
 from chronolake.oltp.database import Database, current_lsn
 from chronolake.oltp.embedded import client_program
 
@@ -15,4 +15,5 @@ __all__ = [
     "projects",
     "quarantine",
     "rows",
+    "sync_tables",
 ]

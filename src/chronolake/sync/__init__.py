@@ -1,5 +1,6 @@
 """The sync: the lake is kept equal to PostgreSQL by its stream of changes, exactly once and in commit order."""
 
+from chronolake.sync.service import DataSyncService, SyncStatus
 from chronolake.sync.worker import SyncWorker
 
-__all__ = ["SyncWorker"]
+__all__ = ["DataSyncService", "SyncStatus", "SyncWorker"]

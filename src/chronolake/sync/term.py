@@ -34,7 +34,7 @@ STRETCH_BYTES = 256 << 20
 LINGER_S = 0.05
 #: Staged rows that are worth a commit; fewer wait for BATCH_LINGER_S, or until somebody waits for them.
 BATCH_ROWS = 500_000
-BATCH_LINGER_S = 2.0
+BATCH_LINGER_S = 5.0
 #: How long a round waits for the stream while nothing comes.
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.

@@ -1,0 +1,78 @@
+"""`chronolake sync`: keep the lake equal to PostgreSQL, and see how far it is."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from chronolake.cli.output import print_json, print_rows, stderr
+from chronolake.errors import LakeUnavailable
+from chronolake.loop import running
+from chronolake.services import Services, open_services
+from chronolake.settings import load
+from chronolake.sync import DataSyncService, SyncStatus
+
+app = typer.Typer(help="Keep the lake equal to PostgreSQL.", no_args_is_help=True)
+
+
+@app.command(epilog="Example:\n\n  chronolake sync run")
+def run() -> None:
+    """Bring to the lake what PostgreSQL commits, until Ctrl-C; stands by where another worker leads."""
+    with open_services(load()) as services:
+        sync = of(services)
+        with running(*sync.loops), _until_stopped() as stopped:
+            stderr.print("Following PostgreSQL (Ctrl-C stops)")
+            stopped.wait()
+
+
+@app.command(epilog="Examples:\n\n  chronolake sync status\n\n  chronolake sync status --json")
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print how far the lake is behind PostgreSQL, and what is in the way."""
+    with open_services(load()) as services:
+        found = of(services).status()
+    if as_json:
+        print_json(document(found))
+        return
+    shown = document(found)
+    slot, tables = shown.pop("slot"), shown.pop("tables")
+    print_rows([shown], title="Sync")
+    if slot:
+        print_rows([slot], title="Replication slot")
+    if tables:
+        print_rows(tables, title="Tables")
+
+
+def of(services: Services) -> DataSyncService:
+    """The sync of open services.
+
+    Raises:
+        LakeUnavailable: there is no lake to keep equal.
+    """
+    if services.sync is None:
+        raise services.lake_error or LakeUnavailable("the lake is switched off (ANALYTICS_ENABLED)")
+    return services.sync
+
+
+def document(found: SyncStatus) -> dict[str, Any]:
+    """The status as `--json` prints it."""
+    return asdict(found)
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """An event that is set by SIGTERM or SIGINT."""
+    stopped = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

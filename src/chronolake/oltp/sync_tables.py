@@ -1,0 +1,34 @@
+"""What the sync notes of each table: its state, and what is in the way."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+
+from chronolake.oltp.statements import one, statement
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """One synced table. Changes up to `synced_from_lsn` are in its copy, and those after it come by the stream."""
+
+    table_name: str
+    state: str
+    synced_from_lsn: str | None
+    last_error: str | None
+    hint: str | None
+    ranges_total: int | None
+    ranges_done: int
+    rows_done: int
+    rows_estimate: int | None
+    updated_at: datetime
+
+
+def all_of(conn: Connection) -> list[TableStatus]:
+    """Every table that the sync has noted something of, by name."""
+    return [TableStatus(*row) for row in conn.execute(statement("sync_tables_all"))]
+
+
+def open_dead_letters(conn: Connection) -> int:
+    """How many changes the lake could not take that nobody has dealt with."""
+    return int(one(conn, "dead_letters_open")[0])

@@ -1,0 +1,100 @@
+"""`DataSyncService`: the plan's name for what keeps the lake equal to PostgreSQL, and says how far it is."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chronolake.lake import Lake
+from chronolake.loop import Loop
+from chronolake.oltp import Database, current_lsn, ledger, replication, sync_tables
+from chronolake.oltp.replication import SlotFacts, lsn_of
+from chronolake.settings import Settings
+from chronolake.sync.lsn import format_lsn
+from chronolake.sync.worker import SyncWorker
+
+
+@dataclass(frozen=True)
+class SyncStatus:
+    """How far the lake is behind PostgreSQL, and what is in the way.
+
+    `lag_bytes` of WAL lie between the checkpoint and the present; `lag_s` ago the lake was known to be equal. All that
+    is not known is null: `reason` says why.
+    """
+
+    state: str
+    epoch: str | None
+    term: int | None
+    lsn: str | None
+    committed_at: datetime | None
+    lag_bytes: int | None
+    lag_s: float | None
+    pending_batches: int
+    dead_letters: int
+    slot: SlotFacts | None
+    tables: list[sync_tables.TableStatus]
+    reason: str | None
+
+
+class DataSyncService:
+    """Runs the worker, waits for it, and tells how it goes."""
+
+    def __init__(self, *, database: Database, lake: Lake, settings: Settings) -> None:
+        self._database = database
+        self._lake = lake
+        self._settings = settings
+        self.worker = SyncWorker(database=database, lake=lake, settings=settings)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What steps in the background while a door stays open."""
+        return (self.worker,)
+
+    def following(self) -> AbstractContextManager[None]:
+        """Within the block, what PostgreSQL commits is brought to the lake, by this process where no other does it."""
+        return self.worker.following()
+
+    def reach(self, lsn: str | None = None) -> None:
+        """Return once the lake has everything that was committed before `lsn` (now, by default).
+
+        Raises:
+            LakeBusy: it took longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: the lake or PostgreSQL failed.
+        """
+        self.worker.reach(lsn)
+
+    def sweep(self) -> int:
+        """Remove staged files that nobody will ask for; how many."""
+        return self.worker.sweep()
+
+    def status(self) -> SyncStatus:
+        """How far the lake is, read from PostgreSQL and the catalog; asks no worker."""
+        held = self._lake.stream_checkpoint()
+        with self._database.connection() as conn:
+            now = lsn_of(current_lsn(conn))
+            slot = replication.slot_facts(conn, replication.slot_name(conn))
+            backlog = ledger.backlog(conn)
+            tables = sync_tables.all_of(conn)
+            letters = sync_tables.open_dead_letters(conn)
+        state, reason = "streaming", None
+        if held is None:
+            state, reason = "new", "the lake has never followed the stream"
+        elif slot is None:
+            state, reason = "broken", "the replication slot is gone; the next worker begins a new epoch"
+        elif slot.wal_status == "lost":
+            state, reason = "broken", "the replication slot is lost; the next worker begins a new epoch"
+        elif slot.active_pid is None:
+            state, reason = "stopped", "no worker reads the stream: chronolake sync run, or chronolake serve"
+        return SyncStatus(
+            state=state,
+            epoch=held.epoch if held else None,
+            term=held.term if held else None,
+            lsn=format_lsn(held.lsn) if held else None,
+            committed_at=held.committed_at.astimezone(UTC) if held else None,
+            lag_bytes=max(0, now - held.lsn) if held else None,
+            lag_s=backlog.lag_s,
+            pending_batches=backlog.batches,
+            dead_letters=letters,
+            slot=slot,
+            tables=tables,
+            reason=reason,
+        )
