@@ -80,6 +80,11 @@ def drop_slot(conn: Connection, name: str) -> None:
     conn.execute(statement("slot_drop"), [name])
 
 
+def cut_off(conn: Connection, name: str) -> None:
+    """End the connection that reads from the slot, where there is one and the role may end it."""
+    conn.execute(statement("slot_cut_off"), [name])
+
+
 class ReplicationConnection:
     """One connection that may replicate. For one thread at a time."""
 

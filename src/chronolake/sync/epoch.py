@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock
-from chronolake.errors import DatabaseUnavailable
+from chronolake.errors import DatabaseError, DatabaseUnavailable
 from chronolake.lake import Lake, StreamCheckpoint, TableChanges
 from chronolake.lake.keys import keys_of
 from chronolake.oltp import Database, ledger, replication
@@ -52,6 +52,8 @@ class Epochs:
         # The term first: until it is taken, whoever led before may still commit, and what was read would be old.
         term = self._lake.take_term()
         held = self._lake.stream_checkpoint()
+        if slot is not None and slot.active_pid is not None:
+            self._cut_off(name)
         reason = broken(held, slot, history)
         if held is not None and reason is None:
             return StreamCheckpoint(held.epoch, term, held.lsn, held.committed_at, held.noted_at)
@@ -64,6 +66,14 @@ class Epochs:
         checkpoint = StreamCheckpoint(f"{history}/{uuid.uuid4()}", term, made.lsn, now, now)
         self._copy(made.snapshot, checkpoint)
         return checkpoint
+
+    def _cut_off(self, name: str) -> None:
+        """Take the slot from who led before: it cannot commit any more, but may hold its stream for a minute still."""
+        try:
+            with self._database.connection() as conn:
+                replication.cut_off(conn, name)
+        except DatabaseError as error:
+            _log.warning("sync.slot_held", reason=error.message)
 
     def _copy(self, snapshot: str, checkpoint: StreamCheckpoint) -> None:
         """Let the lake hold what `snapshot` shows, in one commit with the checkpoint that stands for it."""
