@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 HOME_DIR ?= $(CURDIR)/.chronolake
 WORKERS ?= 2
 
-.PHONY: help setup demo check test bench lock clean format
+.PHONY: help setup demo check test test-chaos bench lock clean format
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready  ## make the virtual environment from the lock file
 
@@ -42,6 +42,9 @@ test: setup  ## everything that `check` does, and every test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+test-chaos: setup  ## break everything at random and compare: SEEDS=2000 by default, the result in docs/results/chaos.md
+	$(BIN)/python -m chronolake.testing.chaos --seeds $(or $(SEEDS),2000) --report docs/results/chaos.md
 
 bench: setup  ## time the plan's targets and the design's questions; SCALE=1000000 rows, TARGETS=50000000 at most
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement lock/bench.txt
