@@ -155,6 +155,11 @@ class Arena:
         """Kill the postmaster as `kill -9` does, and start it again as the next command would."""
         pid = int((self._home / "server" / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
+        # A next command that came within the same moment would take it for alive.
+        with suppress(ProcessLookupError):
+            while True:
+                os.kill(pid, 0)
+                time.sleep(_RETRY_S / 10)
         joined = EmbeddedServer(self._home / "server")
         deadline = time.monotonic() + QUIET_S
         while True:
