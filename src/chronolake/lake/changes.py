@@ -127,16 +127,19 @@ class ChangeWriter:
             lacking |= mask
         if not lacking.any():
             return rows, np.empty((0, 2), np.uint64)
-        keys = keys_of(rows[changes.table.key]) if changes.was is None else changes.was
-        wanted = np.flatnonzero(lacking)
-        values: dict[int, dict[str, object]] = {}
-        for target in targets:
-            found = index.find(target.file, keys[wanted])
-            live = ~np.isin(found.place, target.before)
-            if live.any():
-                places = dict(zip(found.place[live].tolist(), wanted[found.key[live]].tolist(), strict=True))
-                read = self._read(held, target.file, list(kept), list(places), cursor)
-                values |= {places[place]: row for place, row in read.items()}
+        own = keys_of(rows[changes.table.key])
+        was = own if changes.was is None else changes.was
+        names = list(kept)
+        values = self._held_values(
+            index, held, targets, cursor, keys=was, wanted=np.flatnonzero(lacking), names=names
+        )
+        absent = lacking.copy()
+        absent[list(values)] = False
+        if absent.any():
+            # Rows that were staged anew have the keys they got since.
+            values |= self._held_values(
+                index, held, targets, cursor, keys=own, wanted=np.flatnonzero(absent), names=names
+            )
         columns = {name: rows[name].to_pylist() for name in kept}
         for row, old in values.items():
             for name, mask in kept.items():
@@ -149,7 +152,29 @@ class ChangeWriter:
             )
         missing = lacking.copy()
         missing[list(values)] = False
-        return rows.filter(pa.array(~missing)), keys[missing]
+        return rows.filter(pa.array(~missing)), was[missing]
+
+    def _held_values(
+        self,
+        index: KeyIndex,
+        held: LakeTable,
+        targets: Sequence[_Target],
+        cursor: duckdb.DuckDBPyConnection,
+        *,
+        keys: Keys,
+        wanted: Places,
+        names: Sequence[str],
+    ) -> dict[int, dict[str, object]]:
+        """What the lake holds of the `wanted` numbers of `keys`, by number; those it lacks are left out."""
+        values: dict[int, dict[str, object]] = {}
+        for target in targets:
+            found = index.find(target.file, keys[wanted])
+            live = ~np.isin(found.place, target.before)
+            if live.any():
+                places = dict(zip(found.place[live].tolist(), wanted[found.key[live]].tolist(), strict=True))
+                read = self._read(held, target.file, names, list(places), cursor)
+                values |= {places[place]: row for place, row in read.items()}
+        return values
 
     def _read(
         self,

@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS chronolake_checkpoint (
     noted_at timestamptz NOT NULL
 );
 CREATE SEQUENCE IF NOT EXISTS chronolake_terms;
+CREATE TABLE IF NOT EXISTS chronolake_restaged (
+    table_name text PRIMARY KEY,
+    lsn pg_lsn NOT NULL
+);
 """
 
 
@@ -461,6 +465,22 @@ def note_checkpoint(conn: Connection, checkpoint: StreamCheckpoint) -> None:
     )
     if not noted.rowcount:
         raise LakeBusy("another sync worker leads since")
+
+
+def note_restaged(conn: Connection, lsns: Mapping[str, int]) -> None:
+    """Write down, by table, an LSN up to which rows that were staged anew are ahead of the stream."""
+    for table_name, lsn in lsns.items():
+        conn.execute(
+            "INSERT INTO chronolake_restaged AS held VALUES (%s, %s) ON CONFLICT (table_name)"
+            " DO UPDATE SET lsn = greatest(held.lsn, excluded.lsn)",
+            [table_name, lsn_text(lsn)],
+        )
+
+
+def restaged(conn: Connection) -> dict[str, int]:
+    """By table, the LSN up to which the lake may hold rows that the stream still brings."""
+    found = conn.execute("SELECT table_name, (lsn - '0/0'::pg_lsn)::bigint FROM chronolake_restaged")
+    return {row[0]: row[1] for row in found}
 
 
 def take_term(conn: Connection) -> int:

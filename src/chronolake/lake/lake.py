@@ -11,7 +11,7 @@ time, so a query takes its own.
 import os
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -212,10 +212,12 @@ class Lake:
         batches: Sequence[StagedBatch],
         *,
         checkpoint: StreamCheckpoint | None = None,
+        restaged: Mapping[str, int] | None = None,
         before_commit: Callable[[], None] = lambda: None,
     ) -> int:
         """Bring staged batches into the lake in one commit, with the record that they are applied.
 
+        `restaged` has, by table, an LSN up to which its rows are ahead of the stream, for they were staged anew.
         `before_commit` is called when all is written; what it raises keeps everything out.
 
         A batch that the lake holds already is left out. On any error nothing of any batch is in the lake,
@@ -251,6 +253,7 @@ class Lake:
                 commit.note_batches([(b.batch_id, b.table.name, b.message_lsn, b.file.rows) for b in todo])
                 if checkpoint is not None:
                     commit.note_checkpoint(checkpoint)
+                commits.note_restaged(commit.conn, restaged or {})
                 faults.reach("lake.before_commit")
                 before_commit()
                 snapshot_id = commit.finish()
@@ -296,6 +299,11 @@ class Lake:
         """How far the change stream has been applied; null where none ever was."""
         with self._commits.reading() as conn:
             return commits.stream_checkpoint(conn)
+
+    def restaged(self) -> dict[str, int]:
+        """By table, an LSN up to which the lake may hold rows that the stream still brings."""
+        with self._commits.reading() as conn:
+            return commits.restaged(conn)
 
     def take_term(self) -> int:
         """Begin to lead: the number of the term; whoever led before cannot commit any more."""

@@ -191,14 +191,15 @@ class Term:
             if any(TABLES[batch.table_name].postgres_table in self._stretch.tables for batch in group):
                 self._flush()
             files, restaged = self._staged.files(group)
+            ahead: dict[str, int] = {}
             if restaged:
                 # Their rows are as they are now, and the stream still brings how they came to be so.
                 with self._database.connection() as conn:
-                    now = lsn_of(current_lsn(conn))
-                self._careful.update(dict.fromkeys(restaged, now))
+                    ahead = dict.fromkeys(restaged, lsn_of(current_lsn(conn)))
+                self._careful.update(ahead)
             # The checkpoint stays where it is; that it is noted keeps a worker whose term is over from committing.
             snapshot_id = self._lake.apply(
-                files, checkpoint=self._checkpoint, before_commit=self._leadership.check
+                files, checkpoint=self._checkpoint, restaged=ahead, before_commit=self._leadership.check
             )
             self._staged.done(group, snapshot_id)
             self._pending = self._pending[len(group) :]

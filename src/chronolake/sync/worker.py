@@ -52,8 +52,6 @@ class SyncWorker(Loop):
         self._staged = StagedBatches(database=database, settings=settings)
         self._epochs = Epochs(database=database, lake=lake, settings=settings, clock=self._clock)
         self._hurried = threading.Event()
-        #: by table, an LSN up to which the lake may hold rows that the stream still brings
-        self._careful: dict[str, int] = {}
 
     def step(self) -> None:
         """Lead until stopped, if nobody else does.
@@ -137,7 +135,7 @@ class SyncWorker(Loop):
                     leadership=leadership,
                     assembler=Assembler(spools),
                     checkpoint=checkpoint,
-                    careful=self._careful,
+                    careful=self._lake.restaged(),
                     batch_size=self._settings.sync.batch_size,
                     clock=self._clock,
                 )
