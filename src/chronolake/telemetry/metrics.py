@@ -46,7 +46,7 @@ LEDGER_PENDING = _declare(
 LAKE_LAG_SECONDS = _declare(
     Gauge,
     "chronolake_lake_lag_seconds",
-    "Age of the oldest batch that the lake lacks; 0 with none, NaN where it cannot be told.",
+    "Seconds ago that the lake was known to be equal to PostgreSQL; NaN where it cannot be told.",
     "seconds",
 )
 QUERY_SECONDS = _declare(

@@ -203,6 +203,8 @@ def test_a_batch_that_loses_a_deadlock_is_inserted_again(services, tmp_path):
     with services.database.connection() as other, ThreadPoolExecutor() as pool:
         rows = other.execute("DELETE FROM cdx_records RETURNING domain, timestamp, id").fetchall()
         other.commit()
+        # Whoever looks for a deadlock first loses it, and it is to be the ingest.
+        other.execute("SET LOCAL deadlock_timeout = '60s'")
         first, last = min(rows), max(rows)
         _insert(other, last)
         ingested = pool.submit(ingest, services, path)
