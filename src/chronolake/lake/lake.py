@@ -29,6 +29,7 @@ from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
 from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, StreamCheckpoint
+from chronolake.lake.compaction import TARGET_FILE_BYTES, Compactor, Limits
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
@@ -38,8 +39,6 @@ from chronolake.settings import Settings
 
 #: Key of the advisory lock under which the lake's tables are made: "lktb" in ASCII.
 SETUP_LOCK = 0x6C6B7462
-#: Files near this size skip well and open fast (docs/decisions/0003-lake-layout.md).
-TARGET_FILE_BYTES = 128_000_000
 #: Columns are derived for the writer in this share of the engine's memory.
 WRITER_MEMORY_SHARE = 0.25
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
@@ -68,7 +67,8 @@ class Lake:
             connect_timeout_s=settings.database.connect_timeout_s,
             lock_timeout_s=settings.lake.lock_timeout_s,
         )
-        self._changes = ChangeWriter(lake=Path(settings.lake_path), folder=settings.home.root / "keys")
+        self._keys = settings.home.root / "keys"
+        self._changes = ChangeWriter(lake=Path(settings.lake_path), folder=self._keys)
         self._engine = Engine.open(settings)
 
     @classmethod
@@ -306,6 +306,22 @@ class Lake:
                 commit.add(table, data_files)
                 return commit.finish()
 
+    def compactor(self, limits: Limits | None = None) -> Compactor:
+        """What merges this lake's small files into sorted ones; see there. It may run while rows are written.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return Compactor(
+            catalog=self._catalog,
+            lake=Path(self._settings.lake_path),
+            keys=self._keys,
+            files=self._file_writer,
+            cursor=lambda: self._writing_engine().cursor(),
+            limits=limits,
+        )
+
     def _lay_down(self, table: Table, rows: pa.Table, files: FileWriter) -> list[DataFile]:
         held = self._catalog.tables()[table.name]
         with self._writing_engine().cursor() as cursor:
@@ -318,12 +334,8 @@ class Lake:
         A commit whose answer was lost may have happened: then its files stay, for files that no snapshot knows cost
         room, missing ones data.
         """
-        if self._read_only:
-            raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
-        if "://" in self._settings.lake_path:
-            raise LakeUnavailable("a lake that does not lie in a folder can only be read")
-        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
-        files = FileWriter(Path(self._settings.lake_path), self._settings.parquet, threads)
+        self._check_writable()
+        files = self._file_writer()
         with self._writing, self.errors_translated():
             try:
                 yield files
@@ -332,6 +344,16 @@ class Lake:
             except BaseException:
                 files.discard()
                 raise
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
+        if "://" in self._settings.lake_path:
+            raise LakeUnavailable("a lake that does not lie in a folder can only be read")
+
+    def _file_writer(self) -> FileWriter:
+        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
+        return FileWriter(Path(self._settings.lake_path), self._settings.parquet, threads)
 
     def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return self._using(self._engine)
