@@ -8,6 +8,8 @@ from chronolake.api import PREFIX
 from chronolake.api import serve as serve_api
 from chronolake.cli.output import stderr
 from chronolake.ingest import LedgerCarrier
+from chronolake.lake import LakeMaintenance
+from chronolake.loop import Loop
 from chronolake.services import open_services
 from chronolake.settings import load
 
@@ -30,12 +32,15 @@ def serve(
     """Serve the API, health checks and metrics on 127.0.0.1 until Ctrl-C."""
     settings = load(CHRONOLAKE_PORT=port)
     with open_services(settings) as services:
-        carrier = None
+        loops: list[Loop] = []
         if services.committer is not None:
-            carrier = LedgerCarrier(committer=services.committer, interval_s=settings.sync.interval_s)
-            carrier.start()
+            loops.append(LedgerCarrier(committer=services.committer, interval_s=settings.sync.interval_s))
+        if services.lake is not None and services.lake.is_local:
+            loops.append(LakeMaintenance(lake=services.lake, settings=settings))
+        for loop in loops:
+            loop.start()
         try:
             serve_api(services, settings.server.port, on_bound=announce)
         finally:
-            if carrier is not None:
-                carrier.stop()
+            for loop in reversed(loops):
+                loop.stop()

@@ -1,14 +1,20 @@
 """The lake: DuckLake tables of Parquet files, catalog in PostgreSQL, read and written by DuckDB."""
 
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
+from chronolake.lake.compaction import Merged
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
+from chronolake.lake.maintenance import LakeMaintenance
+from chronolake.lake.retention import Snapshot
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 
 __all__ = [
     "Checkpoint",
     "Lake",
     "LakeInfo",
+    "LakeMaintenance",
+    "Merged",
+    "Snapshot",
     "StagedBatch",
     "StagedFile",
     "TableInfo",

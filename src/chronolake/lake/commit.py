@@ -49,6 +49,13 @@ CREATE TABLE IF NOT EXISTS chronolake_checkpoint (
 );
 """
 
+#: On DuckLake's tables, which have none: each commit looks up the live files with their partitions and deletes.
+OWN_INDEXES = {
+    "chronolake_partition_value_by_file": ("ducklake_file_partition_value", "data_file_id"),
+    "chronolake_delete_file_by_file": ("ducklake_delete_file", "data_file_id"),
+    "chronolake_column_stats_by_file": ("ducklake_file_column_stats", "data_file_id"),
+}
+
 
 @dataclass(frozen=True)
 class LakeTable:
@@ -143,9 +150,13 @@ class Catalog:
             self._conn = None
 
     def set_up(self) -> None:
-        """Make our own tables beside DuckLake's."""
+        """Make our own tables beside DuckLake's, and the indexes that our commits need of its own."""
         with self._transaction() as conn:
             conn.execute(OWN_TABLES.encode())
+            for name, (table, column) in OWN_INDEXES.items():
+                # Even to find that an index exists, PostgreSQL would wait for a commit that runs.
+                if _one(conn, f"SELECT to_regclass('{name}')")[0] is None:
+                    conn.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})".encode())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -174,23 +185,20 @@ class Catalog:
             return self._tables_now(conn)
 
     @contextmanager
-    def alone(self, purpose: int, table_id: int) -> Iterator[bool]:
-        """Hold a lock for one purpose on one table; whether it was free. Nobody waits for it.
+    def alone(self, purpose: int, table_id: int) -> Iterator[Connection | None]:
+        """A connection that holds the lock for one purpose on one table; null where it is held. Nobody waits for it.
 
-        It is a connection's own, so that it goes with a process that dies.
+        The lock is the connection's own, so that it goes with a process that dies.
 
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
         try:
-            conn = self._connect()
+            with self._connect() as conn:
+                row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", [purpose, table_id]).fetchone()
+                yield conn if row and row[0] else None
         except psycopg.Error as error:
-            raise LakeUnavailable(
-                f"the lake's catalog cannot be reached: {self._scrub(_first(error))}"
-            ) from None
-        with conn:
-            row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", [purpose, table_id]).fetchone()
-            yield bool(row and row[0])
+            raise LakeUnavailable(f"the lake's catalog was lost: {self._scrub(_first(error))}") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,10 +24,11 @@ from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import LakeBusy, LakeUnavailable
+from chronolake.clock import Clock, SystemClock
+from chronolake.errors import LakeBusy, LakeUnavailable, SnapshotExpired
 from chronolake.lake import catalog, schema, writer
 from chronolake.lake import commit as commits
-from chronolake.lake.catalog import Checkpoint, LakeInfo
+from chronolake.lake.catalog import Checkpoint, FileCounts, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
 from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, StreamCheckpoint
 from chronolake.lake.compaction import TARGET_FILE_BYTES, Compactor, Limits
@@ -34,6 +36,7 @@ from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.parquet import ZSTD_LEVEL
+from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
 
@@ -45,6 +48,8 @@ WRITER_MEMORY_SHARE = 0.25
 SANDBOX_MEMORY_SHARE = 0.25
 #: And spill this much.
 SANDBOX_SPILL = "10GB"
+#: A file that no snapshot sees stays on the disk for so long at least, and for twice a query's time.
+LEAST_GRACE = timedelta(minutes=10)
 #: Where a lake of version 0.1.0 noted the batches that it holds.
 OLD_BATCHES = "applied_batches"
 
@@ -147,6 +152,11 @@ class Lake:
         with translated(self._scrub):
             yield
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its files lie in a folder, where we can write them."""
+        return "://" not in self._settings.lake_path
+
     def snapshot(self) -> int:
         """The newest snapshot's id; it grows with every commit, so it can key a cache."""
         with self._reading() as cursor:
@@ -196,6 +206,11 @@ class Lake:
             tables=tables,
             layout_note=note,
         )
+
+    def file_counts(self) -> FileCounts:
+        """Data files of each table, and snapshots; cheaper than `info`."""
+        with self._catalog.reading() as conn:
+            return catalog.file_counts(conn)
 
     def apply(
         self,
@@ -322,6 +337,35 @@ class Lake:
             limits=limits,
         )
 
+    def retention(self, clock: Clock | None = None) -> Retention:
+        """What lets go of this lake's old snapshots and their files.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return Retention(
+            catalog=self._catalog,
+            lake=Path(self._settings.lake_path),
+            keys=self._keys,
+            retention=timedelta(seconds=self._settings.lake.retention_s),
+            grace=max(LEAST_GRACE, timedelta(seconds=2 * self._settings.query.timeout_s)),
+            clock=clock or SystemClock(),
+        )
+
+    def as_of(self, at: datetime) -> Snapshot:
+        """The snapshot that held at a time.
+
+        Raises:
+            SnapshotExpired: the lake keeps none so old.
+        """
+        with self._catalog.reading() as conn:
+            found, oldest = reachable(conn, at)
+        if found is None:
+            since = f"its oldest state is of {oldest.at:%Y-%m-%dT%H:%M:%SZ}" if oldest else "it has no state"
+            raise SnapshotExpired(f"the lake does not reach back to {at:%Y-%m-%dT%H:%M:%SZ}: {since}")
+        return found
+
     def _lay_down(self, table: Table, rows: pa.Table, files: FileWriter) -> list[DataFile]:
         held = self._catalog.tables()[table.name]
         with self._writing_engine().cursor() as cursor:
@@ -348,7 +392,7 @@ class Lake:
     def _check_writable(self) -> None:
         if self._read_only:
             raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
-        if "://" in self._settings.lake_path:
+        if not self.is_local:
             raise LakeUnavailable("a lake that does not lie in a folder can only be read")
 
     def _file_writer(self) -> FileWriter:

@@ -1,6 +1,12 @@
 """Small files become sorted ones while changes go on; nobody who reads the lake sees a difference but in speed."""
 
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from chronolake import faults
 from chronolake.capture.columns import CDX_RECORDS
+from chronolake.clock import ManualClock
 from chronolake.lake.changes import TableChanges
 from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.compaction import COMPACTION_LOCK, Kind, Limits
@@ -180,11 +188,11 @@ def test_a_domain_is_found_in_few_files_afterwards(lake, captures, ask):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_any_changes_and_merges_are_as_a_dictionary(open_lake, captures, change, ask, seed):
-    """Random changes, merges with changes inside them; rows are as a dictionary's, now and as they were."""
+    """Random changes, merges with changes inside them, states that expire; rows are as a dictionary's, now and as they were."""
     dice = random.Random(seed)
     lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=("bucket", "none", "bucket_year")[seed % 3])
     compactor = lake.compactor(Limits(rows=400, files=8, fan_in=2, deleted_share=0.2))
-    model, past = {}, {}
+    model, past, clock = {}, {}, ManualClock(datetime.now(UTC))
 
     def some_change():
         gone = dice.sample(sorted(model), min(len(model), dice.choice([0, 1, 3, 20])))
@@ -205,10 +213,51 @@ def test_any_changes_and_merges_are_as_a_dictionary(open_lake, captures, change,
                 for _ in range(dice.choice([0, 0, 1, 2])):
                     some_change()
                 compactor.swap(prepared)
+        if dice.random() < 0.3:
+            # As if the past were far away: each state goes but the newest, and files that it does not need.
+            clock.sleep(86_400 * 30)
+            lake.retention(clock).expire()
+            past = {max(past): past[max(past)]}
         assert rows_of(ask, lake) == model, seed
-    for snapshot_id in dice.sample(sorted(past), 8):
+    for snapshot_id in dice.sample(sorted(past), min(len(past), 8)):
         assert rows_of(ask, lake, f"AT (VERSION => {snapshot_id})") == past[snapshot_id], seed
     list(compactor.compact())
     assert compactor.pending() == {}
     assert rows_of(ask, lake) == model
     assert_sorted(live_paths(ask, lake))
+
+
+@pytest.mark.parametrize("point", ["compaction.before_swap", "compaction.after_swap"])
+def test_killed_it_leaves_files_that_nobody_knows_at_most(lake, captures, database_url, tmp_path, ask, point):
+    for n in range(5):
+        lake.append(CDX_RECORDS, captures(50, first=n * 50))
+    before, snapshot = sorted(ask(lake, ROWS)), lake.snapshot()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "DATABASE_URL": database_url,
+        "CHRONOLAKE_HOME": str(tmp_path / "home"),
+    }
+    command = [sys.executable, "-m", "chronolake", "lake", "compact", "--once", "--json"]
+    armed = environment | {"CHRONOLAKE_FAULT": point}
+    killed = subprocess.run(command, env=armed, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert sorted(ask(lake, ROWS)) == before
+    swapped = point == "compaction.after_swap"
+    assert lake.snapshot() == snapshot + swapped
+    again = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert json.loads(again.stdout)["files_in"] == (0 if swapped else 5)
+    assert sorted(ask(lake, ROWS)) == before
+
+
+def test_an_error_at_the_swap_removes_the_files(lake, captures, monkeypatch, ask):
+    for n in range(5):
+        lake.append(CDX_RECORDS, captures(50, first=n * 50))
+    files = set(Path(lake.info().path).rglob("*.parquet"))
+    before = sorted(ask(lake, ROWS))
+    monkeypatch.setenv("CHRONOLAKE_FAULT", "compaction.before_swap:error")
+    monkeypatch.setattr(faults, "_reached", Counter())
+    with pytest.raises(OSError):
+        list(lake.compactor().compact())
+    assert set(Path(lake.info().path).rglob("*.parquet")) == files
+    assert sorted(ask(lake, ROWS)) == before
