@@ -224,8 +224,8 @@ class BenchReport:
                 ),
                 (
                     "merging the lake's files",
-                    f"{_count(loads.compaction_files)} merged in {_time(loads.compaction_s)}; others waited"
-                    f" {_time(loads.compaction_swap_s)} at most",
+                    f"{_count(loads.compaction_files)} files, {_time(loads.compaction_s)}; longest swap"
+                    f" {_time(loads.compaction_swap_s)}",
                 ),
                 ("lake", f"{_bytes(sizes.lake_bytes)} in {_count(sizes.lake_files)} files"),
                 (

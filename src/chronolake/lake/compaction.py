@@ -35,7 +35,7 @@ from chronolake.lake.commit import (
     stream_checkpoint,
 )
 from chronolake.lake.files import FileWriter, Piece
-from chronolake.lake.keys import KeyIndex, Places, keys_of
+from chronolake.lake.keys import MEMORY_ROWS, KeyIndex, Places, keys_of
 from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import Run, order_of, taken
 from chronolake.lake.writer import HOT_ROWS
@@ -47,7 +47,7 @@ TARGET_FILE_BYTES = 128_000_000
 COMPACTION_LOCK = 0x6C6B6370
 #: Columns are read side by side while they have fewer cells than this: many small files are read once, and of large
 #: ones a column at a time is in memory beside the sorted ones.
-CELLS_AT_ONCE = 8_000_000
+CELLS_AT_ONCE = 2_000_000
 #: Field numbers stand in a Parquet file's columns under this name.
 _FIELD_ID = b"PARQUET:field_id"
 
@@ -59,8 +59,8 @@ class Limits:
     """How far one merge may go, and when one is worth it."""
 
     target_bytes: int = TARGET_FILE_BYTES
-    #: Rows of one merge. A capture takes some 350 bytes in memory, so that this many stay well below 1 GiB.
-    rows: int = 1_500_000
+    #: Rows of one merge. A capture takes some 500 bytes in memory, and a column is there twice: below 1 GiB in all.
+    rows: int = 1_000_000
     #: Files of one merge: opening more takes longer than changes should pile up.
     files: int = 500
     #: So many files of a size become one of the next size, four times as large: each row is written once a size.
@@ -446,7 +446,9 @@ class Compactor:
         index = KeyIndex(table, lake=self._lake / held.folder, folder=self._keys)
         start = 0
         for output in outputs:
-            index.add(output.path, keys_of(whole[table.key[0]].slice(start, output.rows)))
+            # Smaller ones are not kept on the disk, and are read in a moment.
+            if output.rows >= MEMORY_ROWS:
+                index.add(output.path, keys_of(whole[table.key[0]].slice(start, output.rows)))
             start += output.rows
 
 
@@ -482,9 +484,12 @@ class _Source:
         step = max(1, CELLS_AT_ONCE // len(order))
         columns: list[pa.Array] = []
         for start in range(0, len(names), step):
-            read = self._read(names[start : start + step])
-            columns += [taken(column, order) for column in read.columns]
+            # In a function of its own, so that nothing of it outlives the step.
+            columns += self._taken(names[start : start + step], order)
         return pa.table(columns, names=names)
+
+    def _taken(self, names: Sequence[str], order: npt.NDArray[np.int64]) -> list[pa.Array]:
+        return [taken(column, order) for column in self._read(names).columns]
 
     def _read(self, names: Sequence[str]) -> pa.Table:
         parts = [
@@ -561,5 +566,5 @@ def _is_ours(table: Table, held: LakeTable) -> bool:
     """Whether we know every column: what a newer version added must not be lost by writing rows anew."""
     unknown = sorted(set(held.columns) - {column.name for column in table.columns})
     if unknown:
-        _log.warning("lake.not_compacted", table=table.name, unknown_columns=unknown)
+        _log.info("lake.not_compacted", table=table.name, unknown_columns=unknown)
     return not unknown

@@ -101,7 +101,13 @@ def test_changes_between_reading_and_swap_are_kept(lake, captures, change, ask):
     change(lake, {5: 5}, gone=[50, 799])
     expected = rows_of(ask, lake)
     before = lake.snapshot()
+    feed = (
+        "SELECT snapshot_id, change_type, id FROM"
+        f" ducklake_table_changes('lake', 'main', 'cdx_records', 0, {before}) ORDER BY ALL"
+    )
+    changes = ask(lake, feed)
     merged = compactor.swap(prepared)
+    assert ask(lake, feed) == changes
     assert (merged.files_in, merged.rows, merged.snapshot_id) == (8, 760, before + 1)
     assert rows_of(ask, lake) == rows_of(ask, lake, f"AT (VERSION => {before})") == expected
     # Moved rows are found by the changes that come after.
