@@ -224,9 +224,9 @@ class BenchReport:
                 ),
                 (
                     "merging the lake's files",
-                    f"{_count(loads.compaction_files)} files, {_time(loads.compaction_s)}; longest swap"
-                    f" {_time(loads.compaction_swap_s)}",
+                    f"{_count(loads.compaction_files)} files in {_time(loads.compaction_s)}",
                 ),
+                ("for which commits would have waited, at most", _time(loads.compaction_swap_s)),
                 ("lake", f"{_bytes(sizes.lake_bytes)} in {_count(sizes.lake_files)} files"),
                 (
                     "PostgreSQL with indexes",
