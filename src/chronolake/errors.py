@@ -16,6 +16,7 @@ ChronolakeError
 │   │   └── LakeMissing          nobody has made the lake of this database yet
 │   ├── LakeIncomplete           captures are missing, nobody knows how many
 │   ├── LakeBusy                 another committer holds the lock
+│   ├── SnapshotExpired          a state so old is not kept
 │   ├── SchemaMismatch           rows do not have the declared columns
 │   └── StorageFull              no room left on the disk
 ├── SyncError                    the stream of changes from PostgreSQL to the lake
@@ -151,6 +152,12 @@ class LakeBusy(LakeError):
 
     retry = Retry.LATER
     hint = "Wait for the other ingest to end; nothing was lost, its batches are in the ledger."
+
+
+class SnapshotExpired(LakeError):
+    """The lake does not reach back so far."""
+
+    hint = "Ask for a later time; CHRONOLAKE_LAKE_RETENTION says for how long states are kept."
 
 
 class SchemaMismatch(LakeError):

@@ -23,8 +23,8 @@ app = typer.Typer(help="Keep the lake equal to PostgreSQL.", no_args_is_help=Tru
 def run() -> None:
     """Bring to the lake what PostgreSQL commits, until Ctrl-C; stands by where another worker leads."""
     with open_services(load()) as services:
-        sync = of(services)
-        with running(*sync.loops), _until_stopped() as stopped:
+        of(services)
+        with running(*services.loops), _until_stopped() as stopped:
             stderr.print("Following PostgreSQL (Ctrl-C stops)")
             stopped.wait()
 

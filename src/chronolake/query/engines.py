@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from chronolake.errors import LakeIncomplete, QueryTimeout
-from chronolake.lake import Lake, interrupting
+from chronolake.lake import Lake, Snapshot, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
 from chronolake.query.freshness import Freshness
@@ -42,6 +42,20 @@ def run_duckdb(
     with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall()), fresh
+
+
+def run_duckdb_as_of(
+    lake: Lake, snapshot: Snapshot, text: str, values: Mapping[str, Any], timeout_s: float
+) -> tuple[Rows, Freshness]:
+    """Ask the lake as it was; `text` names the snapshot.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: the lake could not be used.
+    """
+    with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
+        cursor.execute(text, dict(values))
+        return rows_of(cursor, cursor.fetchall()), freshness.of_snapshot(snapshot)
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, fetched: list[tuple[Any, ...]]) -> Rows:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from psycopg import Connection
 
+from chronolake.lake import Snapshot
 from chronolake.oltp import ledger
 
 
@@ -21,6 +22,14 @@ class Freshness:
 def of_postgres(lsn: str | None) -> Freshness:
     """What PostgreSQL holds: everything up to now, which is `lsn` in its WAL."""
     return Freshness(lsn, datetime.now(UTC), 0.0)
+
+
+def of_snapshot(snapshot: Snapshot) -> Freshness:
+    """What the lake held in a snapshot of the past."""
+    note = (
+        f"as_of_lsn and lag_s are unknown: this is the lake as it was in its snapshot {snapshot.snapshot_id}"
+    )
+    return Freshness(None, snapshot.at, None, (note,))
 
 
 def of_lake(conn: Connection) -> Freshness:

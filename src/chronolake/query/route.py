@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chronolake.errors import LakeError, LakeIncomplete
+from chronolake.errors import EngineUnavailable, LakeError, LakeIncomplete, ParameterInvalid
 
 
 class Engine(StrEnum):
@@ -32,6 +32,7 @@ class Reason(StrEnum):
     """Why an engine was chosen; labels the metric."""
 
     ASKED = "asked"
+    AS_OF = "as_of"
     ANALYTIC = "analytic"
     TRANSACTIONAL = "transactional"
     LAKE_OFF = "lake_off"
@@ -63,6 +64,22 @@ def choose(query_type: QueryType, *, asked: Engine | None, lake_off: str | None)
     return Route(
         Engine.DUCKDB, f"{kind} over captures: the lake reads only the columns it needs", Reason.ANALYTIC
     )
+
+
+def as_of(*, asked: Engine | None, lake_off: str | None) -> Route:
+    """The engine for a question about a past state.
+
+    Raises:
+        ParameterInvalid: PostgreSQL was asked for.
+        EngineUnavailable: there is no lake.
+    """
+    if asked is Engine.POSTGRES:
+        raise ParameterInvalid(
+            "PostgreSQL keeps no past states", hint="Leave engine out, or as_of.", parameter="as_of"
+        )
+    if lake_off is not None:
+        raise EngineUnavailable(f"only the lake keeps past states, and {lake_off}")
+    return Route(Engine.DUCKDB, "only the lake keeps past states", Reason.AS_OF)
 
 
 def after_failure(error: LakeError) -> Route:

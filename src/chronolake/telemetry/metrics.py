@@ -67,6 +67,29 @@ QUERY_FAILURES = _declare(
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
 )
+LAKE_FILES = _declare(
+    Gauge, "chronolake_lake_files", "Data files of the newest snapshot, by table.", "files", ("table",)
+)
+LAKE_SNAPSHOTS = _declare(Gauge, "chronolake_lake_snapshots", "Snapshots that the lake keeps.", "snapshots")
+LAKE_EXPIRED_SNAPSHOTS = _declare(
+    Counter, "chronolake_lake_expired_snapshots_total", "Snapshots that left the catalog.", "snapshots"
+)
+LAKE_REMOVED_FILES = _declare(
+    Counter,
+    "chronolake_lake_removed_files_total",
+    "Files removed that no snapshot sees, or that the catalog never knew.",
+    "files",
+)
+COMPACTION_FILES = _declare(
+    Counter, "chronolake_compaction_files_total", "Files that were merged into others.", "files"
+)
+COMPACTION_BYTES = _declare(Counter, "chronolake_compaction_bytes_total", "Bytes that merges wrote.", "bytes")
+COMPACTION_SECONDS = _declare(
+    Counter, "chronolake_compaction_seconds_total", "Time that merges took, beside all other work.", "seconds"
+)
+COMPACTION_FAILURES = _declare(
+    Counter, "chronolake_compaction_failures_total", "Rounds of merges that ended in an error.", "rounds"
+)
 HTTP_SECONDS = _declare(
     Histogram,
     "chronolake_http_request_duration_seconds",

@@ -44,7 +44,7 @@ async def test_openapi_is_typed(client):
     schema = (await client.get("/openapi.json")).json()
     timeline = schema["paths"]["/api/v1/analytics/domains/{domain}/timeline"]["get"]
     parameters = {parameter["name"]: parameter for parameter in timeline["parameters"]}
-    assert list(parameters) == ["domain", "interval", "project", "start", "end", "engine"]
+    assert list(parameters) == ["domain", "interval", "project", "start", "end", "engine", "as_of"]
     assert (parameters["domain"]["in"], parameters["domain"]["required"]) == ("path", True)
     assert parameters["interval"]["schema"]["enum"] == ["day", "week", "month", "quarter", "year"]
     assert parameters["interval"]["schema"]["default"] == "month"
