@@ -41,7 +41,7 @@ def change(captures):
         numbers = np.array([[0, number] for number in [*upserts, *gone]], np.uint64).reshape(-1, 2)
         return lake.apply_changes(
             [TableChanges(CDX_RECORDS, rows, numbers, truncated=truncated)],
-            checkpoint=StreamCheckpoint("e", next(lsn), datetime.now(UTC), datetime.now(UTC)),
+            checkpoint=StreamCheckpoint("e", 1, next(lsn), datetime.now(UTC), datetime.now(UTC)),
         )
 
     return _change
@@ -160,8 +160,8 @@ def test_many_deleted_rows_are_left_behind(lake, captures, change, ask):
 def test_one_compactor_a_table(lake, captures):
     for n in range(8):
         lake.append(CDX_RECORDS, captures(100, first=n * 100))
-    table_id = lake._catalog.tables()["cdx_records"].table_id
-    with lake._catalog.alone(COMPACTION_LOCK, table_id) as free:
+    table_id = lake._commits.tables()["cdx_records"].table_id
+    with lake._commits.alone(COMPACTION_LOCK, table_id) as free:
         assert free
         assert list(lake.compactor(SMALL).compact()) == []
     assert len(list(lake.compactor(SMALL).compact())) > 0

@@ -77,7 +77,7 @@ def test_orphans_go_once_they_are_old(lake, merged):
 
 
 def test_one_at_a_time(lake, merged):
-    with lake._catalog.alone(RETENTION_LOCK, 0) as held:
+    with lake._commits.alone(RETENTION_LOCK, 0) as held:
         assert held is not None
         assert lake.retention(ManualClock(datetime.now(UTC) + 30 * DAY)).expire().snapshots == 0
 
