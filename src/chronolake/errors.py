@@ -15,6 +15,7 @@ ChronolakeError
 │   ├── LakeUnavailable          catalog or files out of reach, extension missing
 │   │   └── LakeMissing          nobody has made the lake of this database yet
 │   ├── LakeIncomplete           captures are missing, nobody knows how many
+│   ├── LakeBehind               the lake is older than the question allows
 │   ├── LakeBusy                 another committer holds the lock
 │   ├── SnapshotExpired          a state so old is not kept
 │   ├── SchemaMismatch           rows do not have the declared columns
@@ -131,6 +132,13 @@ class LakeIncomplete(LakeError):
 
     retry = Retry.LATER
     hint = "Ask with engine auto or postgres."
+
+
+class LakeBehind(LakeError):
+    """The lake is older than the question allows."""
+
+    retry = Retry.LATER
+    hint = "Ask with engine auto, or see how far the lake is: chronolake sync status"
 
 
 class LakeUnavailable(LakeError):

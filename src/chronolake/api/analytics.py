@@ -42,6 +42,24 @@ _AS_OF = {
 }
 
 
+_FRESHNESS = (
+    {
+        "name": "min_lsn",
+        "in": "query",
+        "required": False,
+        "description": "the answer holds all that was committed before this LSN, as a write of yours told it",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "max_lag",
+        "in": "query",
+        "required": False,
+        "description": "seconds that the answer may be behind PostgreSQL",
+        "schema": {"type": "number", "minimum": 0},
+    },
+)
+
+
 class QuestionInfo(BaseModel):
     """A question of the catalogue."""
 
@@ -125,8 +143,11 @@ def _query(request: Request) -> dict[str, str]:
 async def _answer(request: Request, name: str, given: dict[str, str]) -> Response:
     asked: HybridQueryRouter = request.app.state.services.router
     engine, as_of = given.pop("engine", "auto"), given.pop("as_of", None)
+    min_lsn, max_lag = given.pop("min_lsn", None), given.pop("max_lag", None)
     # The API listens on loopback and knows no accounts yet: who can reach it may see everything.
-    answer = await asked.ask(name, given, scope=Scope.everything(), engine=engine, as_of=as_of)
+    answer = await asked.ask(
+        name, given, scope=Scope.everything(), engine=engine, as_of=as_of, min_lsn=min_lsn, max_lag_s=max_lag
+    )
     body = envelope(QUESTIONS[name]).model_validate({"data": answer.rows, "meta": answer.meta})
     return Response(body.model_dump_json(), media_type="application/json")
 
@@ -167,7 +188,7 @@ def routes() -> APIRouter:
             summary=question.sentence,
             description=question.sentence,
             operation_id=name,
-            openapi_extra={"parameters": [*parameters(question, in_path), _ENGINE, _AS_OF]},
+            openapi_extra={"parameters": [*parameters(question, in_path), _ENGINE, _AS_OF, *_FRESHNESS]},
         )
     router.add_api_route("/questions", questions, summary="The catalogue", operation_id="questions")
     asked = {
@@ -183,6 +204,6 @@ def routes() -> APIRouter:
         response_model=AnyRows,
         summary="Any question of the catalogue",
         operation_id="question",
-        openapi_extra={"parameters": [asked, _ENGINE, _AS_OF]},
+        openapi_extra={"parameters": [asked, _ENGINE, _AS_OF, *_FRESHNESS]},
     )
     return router

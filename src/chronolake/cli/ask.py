@@ -21,6 +21,12 @@ def ask(
     as_of: Annotated[
         str | None, typer.Option(help="Answer with what the lake held then, UTC: 2026-11-01T12:00.")
     ] = None,
+    min_lsn: Annotated[
+        str | None, typer.Option(help="The answer holds all that was committed before this LSN: 0/1A2B3C8.")
+    ] = None,
+    max_lag: Annotated[
+        float | None, typer.Option(help="Seconds that the answer may be behind PostgreSQL.", min=0)
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the questions and their parameters.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -30,7 +36,15 @@ def ask(
         return
     params = parameters(context.args)
     with open_reading(load()) as stores:
-        asked = stores.router.ask(question, params, scope=Scope.everything(), engine=engine, as_of=as_of)
+        asked = stores.router.ask(
+            question,
+            params,
+            scope=Scope.everything(),
+            engine=engine,
+            as_of=as_of,
+            min_lsn=min_lsn,
+            max_lag_s=max_lag,
+        )
         answer = asyncio.run(asked)
     show(answer, question, as_json=as_json)
 

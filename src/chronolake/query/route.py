@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chronolake.errors import EngineUnavailable, LakeError, LakeIncomplete, ParameterInvalid
+from chronolake.errors import EngineUnavailable, LakeBehind, LakeError, LakeIncomplete, ParameterInvalid
 
 
 class Engine(StrEnum):
@@ -38,6 +38,7 @@ class Reason(StrEnum):
     LAKE_OFF = "lake_off"
     LAKE_FAILED = "lake_failed"
     LAKE_INCOMPLETE = "lake_incomplete"
+    LAKE_BEHIND = "lake_behind"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def after_failure(error: LakeError) -> Route:
     if isinstance(error, LakeIncomplete):
         reason = f"PostgreSQL answers, for the lake is incomplete: {error.message}"
         return Route(Engine.POSTGRES, reason, Reason.LAKE_INCOMPLETE)
+    if isinstance(error, LakeBehind):
+        return Route(Engine.POSTGRES, f"PostgreSQL answers: {error.message}", Reason.LAKE_BEHIND)
     return Route(
         Engine.POSTGRES, f"PostgreSQL answers, for the lake failed: {error.message}", Reason.LAKE_FAILED
     )

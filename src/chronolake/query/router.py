@@ -21,7 +21,7 @@ from chronolake.query import adhoc, moment, route
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.catalogue import QUESTIONS
 from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres
-from chronolake.query.freshness import Freshness
+from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.params import read
 from chronolake.query.question import Question
 from chronolake.query.route import Engine, QueryType, Route
@@ -85,17 +85,23 @@ class HybridQueryRouter:
         scope: Scope,
         engine: str = "auto",
         as_of: object = None,
+        min_lsn: object = None,
+        max_lag_s: object = None,
     ) -> Answer:
         """Answer a question of the catalogue about the projects in scope.
 
         With `engine` auto the router chooses, and PostgreSQL answers where the lake cannot. With `as_of`, a time, the
         answer is what the lake held then; `meta.as_of` says since when it had.
 
+        With `min_lsn` or `max_lag_s` the lake has to be so fresh: it is waited for a moment, then PostgreSQL answers,
+        or, where the lake was asked for by name, nobody does.
+
         Raises:
             QuestionUnknown: there is no such question.
             ParameterInvalid: a parameter is missing, unknown or out of bounds, or there is no such project; or
                 PostgreSQL is to say what was.
             SnapshotExpired: the lake does not reach back to `as_of`.
+            LakeBehind: the lake was asked for by name, and is not as fresh as it has to be.
             QueryTimeout: the deadline passed.
             EngineUnavailable: the engine that was asked for is not there, or too many queries wait.
             DatabaseError: PostgreSQL could not answer.
@@ -104,12 +110,13 @@ class HybridQueryRouter:
         started = time.perf_counter()
         try:
             at = None if as_of is None else _past(as_of)
+            demand = Demand.read(min_lsn, max_lag_s)
             if at is None:
                 chosen = self.route_query(question.query_type, {"engine": engine})
             else:
                 chosen = route.as_of(asked=_engine(engine), lake_off=self._lake_off())
             answer = await self._workers.run(
-                lambda: self._answer(question, params, scope, chosen, started, at=at)
+                lambda: self._answer(question, params, scope, chosen, started, at=at, demand=demand)
             )
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
@@ -155,6 +162,7 @@ class HybridQueryRouter:
         started: float,
         *,
         at: datetime | None,
+        demand: Demand,
     ) -> Answer:
         values = read(question.name, question.params, given).model_dump()
         project = values.pop("project", None)
@@ -163,7 +171,8 @@ class HybridQueryRouter:
         if at is not None:
             rows, fresh = self._past_rows(question, values, scope, at)
             return _answered(question.name, rows, chosen, fresh, started)
-        run = self._runner(question, values, scope, whole=chosen.code is not route.Reason.ASKED)
+        whole = chosen.code is not route.Reason.ASKED
+        run = self._runner(question, values, scope, whole=whole, demand=demand)
         try:
             rows, fresh = run(chosen.engine)
         except LakeError as error:
@@ -175,7 +184,7 @@ class HybridQueryRouter:
         return _answered(question.name, rows, chosen, fresh, started)
 
     def _runner(
-        self, question: Question, values: Mapping[str, Any], scope: Scope, *, whole: bool
+        self, question: Question, values: Mapping[str, Any], scope: Scope, *, whole: bool, demand: Demand
     ) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = scope.project_ids is not None
         bound = _bound(values, scope)
@@ -187,7 +196,7 @@ class HybridQueryRouter:
                 return run_postgres(self._database, text, bound, timeout_s)
             if self._lake is None:
                 raise self._no_lake("duckdb answers over the lake")
-            return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole)
+            return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole, demand=demand)
 
         return run
 
