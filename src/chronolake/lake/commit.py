@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS chronolake_checkpoint (
     committed_at timestamptz NOT NULL,
     noted_at timestamptz NOT NULL
 );
+CREATE SEQUENCE IF NOT EXISTS chronolake_terms;
 """
 
 #: On DuckLake's tables, which have none: each commit looks up the live files with their partitions and deletes.
@@ -538,7 +539,11 @@ def note_checkpoint(conn: Connection, checkpoint: StreamCheckpoint) -> None:
 
 def take_term(conn: Connection) -> int:
     """The number of the term that begins; whoever led before cannot commit from now on."""
-    row = conn.execute("UPDATE chronolake_checkpoint SET term = term + 1 RETURNING term").fetchone()
+    # From a sequence, so that two who both find no checkpoint yet have terms of their own.
+    row = conn.execute(
+        "WITH next AS (SELECT greatest(nextval('chronolake_terms'), (SELECT term + 1 FROM chronolake_checkpoint)) term)"
+        ", taken AS (UPDATE chronolake_checkpoint SET term = next.term FROM next) SELECT term FROM next"
+    ).fetchone()
     return int(row[0]) if row else 1
 
 

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import Connection, pq
 from psycopg.conninfo import make_conninfo
 
-from chronolake.errors import DatabaseError, DatabaseMisconfigured, DatabaseUnavailable
+from chronolake.errors import DatabaseConflict, DatabaseError, DatabaseMisconfigured, DatabaseUnavailable
 from chronolake.oltp.statements import statement
 
 #: What the sync subscribes to; made by a migration.
@@ -138,7 +138,8 @@ class ReplicationConnection:
         Large transactions are streamed before they commit, so that nobody holds them in memory.
 
         Raises:
-            DatabaseError: the slot is gone, lost, or somebody reads from it.
+            DatabaseConflict: somebody reads from the slot.
+            DatabaseError: the slot is gone or lost.
         """
         command = (
             f"START_REPLICATION SLOT {slot} LOGICAL {lsn >> 32:X}/{lsn & 0xFFFFFFFF:X} (proto_version '2',"
@@ -244,6 +245,8 @@ def _refuse(text: str) -> None:
         raise DatabaseMisconfigured(
             f"PostgreSQL: {text}", hint="Raise max_replication_slots, or drop a slot that nobody uses."
         )
+    if "is active for PID" in text:
+        raise DatabaseConflict(f"PostgreSQL: {text}")
     if text.startswith(("ERROR", "FATAL")) and "terminating" not in text and "starting up" not in text:
         raise DatabaseError(f"PostgreSQL: {text}")
     raise DatabaseUnavailable(f"PostgreSQL: {text}")

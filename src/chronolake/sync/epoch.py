@@ -49,8 +49,9 @@ class Epochs:
         with self._database.connection() as conn:
             name = replication.slot_name(conn)
             slot = replication.slot_facts(conn, name)
-        held = self._lake.stream_checkpoint()
+        # The term first: until it is taken, whoever led before may still commit, and what was read would be old.
         term = self._lake.take_term()
+        held = self._lake.stream_checkpoint()
         reason = broken(held, slot, history)
         if held is not None and reason is None:
             return StreamCheckpoint(held.epoch, term, held.lsn, held.committed_at, held.noted_at)
@@ -83,7 +84,7 @@ class Epochs:
                         if batch.batch_id not in applied
                     ],
                 )
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             raise DatabaseUnavailable(f"PostgreSQL: {str(error).strip()}") from error
         _log.info("sync.copied", lsn=format_lsn(checkpoint.lsn))
 

@@ -5,7 +5,7 @@ lost that connection may not know: the catalog refuses the commits of an older t
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 
@@ -50,6 +50,10 @@ def leading(database: Database, *, timeout_s: float) -> Iterator[Leadership | No
         )
     except psycopg.Error as error:
         raise DatabaseUnavailable(f"PostgreSQL: {str(error).strip()}") from None
-    with conn:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone()
+    # The lock falls as the connection closes; nothing is to be committed on it.
+    with closing(conn):
+        try:
+            row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK]).fetchone()
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"PostgreSQL: {str(error).strip()}") from None
         yield Leadership(conn) if row and row[0] else None

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from chronolake.sync.messages import Relation
+
 _HEADER = struct.Struct("<II")
 #: Bytes that a spool gathers before it writes them.
 _BUFFER_BYTES = 1 << 20
@@ -27,6 +29,8 @@ class Spool:
         self.rows = 0
         #: what dual-write messages say, by the (sub)transaction that wrote them
         self.batches: dict[int, dict[str, object]] = {}
+        #: what it told of relations, likewise
+        self.told: list[tuple[int, Relation]] = []
 
     def add(self, xid: int, message: bytes) -> None:
         """Keep one message of the transaction `xid`."""
@@ -43,6 +47,11 @@ class Spool:
     def batch(self) -> dict[str, object] | None:
         """What the transaction's dual-write message says, if it has one that was not aborted."""
         return next((words for xid, words in self.batches.items() if xid not in self._aborted), None)
+
+    @property
+    def relations(self) -> Iterator[Relation]:
+        """The relations that the transaction told of, in order, where that was not aborted."""
+        return (relation for xid, relation in self.told if xid not in self._aborted)
 
     def messages(self) -> Iterator[bytes]:
         """The messages of what was not aborted, in order."""

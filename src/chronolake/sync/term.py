@@ -113,7 +113,7 @@ class Term:
 
     def _take(self, transaction: Transaction) -> None:
         tables = touched(transaction)
-        earlier = first_group(self._pending, transaction.commit_lsn)
+        earlier = [b for b in self._pending if lsn_of(b.message_lsn or "0/0") < transaction.commit_lsn]
         if any(TABLES[batch.table_name].postgres_table in tables for batch in earlier):
             self._bring_batches(transaction.commit_lsn)
         if not self._stretch.transactions:
@@ -196,7 +196,10 @@ class Term:
                 with self._database.connection() as conn:
                     now = lsn_of(current_lsn(conn))
                 self._careful.update(dict.fromkeys(restaged, now))
-            snapshot_id = self._lake.apply(files, before_commit=self._leadership.check)
+            # The checkpoint stays where it is; that it is noted keeps a worker whose term is over from committing.
+            snapshot_id = self._lake.apply(
+                files, checkpoint=self._checkpoint, before_commit=self._leadership.check
+            )
             self._staged.done(group, snapshot_id)
             self._pending = self._pending[len(group) :]
             _log.info("lake.committed", snapshot_id=snapshot_id, batches=len(group))

@@ -73,6 +73,8 @@ class Transaction:
 class _Open:
     """A transaction that is being put together."""
 
+    #: the relations that were told of, by oid
+    relations: dict[int, Relation]
     parts: list[Part] = field(default_factory=list)
     #: where the next row of a relation goes: rows of several relations need no order among them
     segments: dict[int, Segment] = field(default_factory=dict)
@@ -119,14 +121,16 @@ class Assembler:
         if transaction.spool is None:
             yield transaction.parts
             return
-        held = _Open()
+        # A streamed transaction tells of all relations itself, as they were then; by now the stream is further.
+        relations: dict[int, Relation] = {}
+        held = _Open(relations)
         for message in transaction.spool.messages():
             kind = message[0]
             if kind in _ROWS:
                 self._row(held, message, streamed=True)
                 if held.rows >= ROWS_PER_PIECE or held.bytes >= BYTES_PER_PIECE:
                     yield tuple(held.parts)
-                    held = _Open()
+                    held = _Open(relations)
             else:
                 self._statement(held, message, streamed=True)
         yield tuple(held.parts)
@@ -137,7 +141,7 @@ class Assembler:
             message = parse_message(item)
             match message:
                 case Begin():
-                    self._open = _Open()
+                    self._open = _Open(self._relations)
                 case Commit(commit_lsn, end_lsn, committed_at):
                     if self._open is None:
                         raise DecodeError("a commit without a beginning")
@@ -158,6 +162,8 @@ class Assembler:
                 case StreamCommit():
                     spool = self._spools.take(message.xid)
                     if spool is not None:
+                        # The server tells of them no more, although only now the rest of the stream knows them.
+                        self._relations.update((relation.oid, relation) for relation in spool.relations)
                         yield Transaction(
                             message.commit_lsn,
                             message.end_lsn,
@@ -184,17 +190,21 @@ class Assembler:
         spool = self._spools.of(block)
         xid = int.from_bytes(item[1:5])
         spool.add(xid, item)
-        if item[0] == ord("M"):
+        if item[0] in b"MR":
             message = parse_message(item, streamed=True)
-            if isinstance(message, LogicalMessage) and (batch := _batch_of(message)):
+            if isinstance(message, Relation):
+                spool.told.append((xid, message))
+            elif isinstance(message, LogicalMessage) and (batch := _batch_of(message)):
                 spool.batches[xid] = batch
 
     def _statement(self, held: _Open | None, item: bytes, *, streamed: bool) -> None:
         message = parse_message(item, streamed=streamed)
         match message:
             case Relation():
-                self._relations[message.oid] = message
-                if held is not None:
+                if held is None:
+                    self._relations[message.oid] = message
+                else:
+                    held.relations[message.oid] = message
                     held.segments.pop(message.oid, None)
             case Truncate() if held is not None:
                 held.parts.append(Truncation(message.relation_oids))
@@ -209,7 +219,7 @@ class Assembler:
         oid = int.from_bytes(item[5:9] if streamed else item[1:5])
         segment = held.segments.get(oid)
         if segment is None:
-            relation = self._relations.get(oid)
+            relation = held.relations.get(oid)
             if relation is None:
                 raise DecodeError(f"rows of a relation {oid} that the stream told nothing of")
             segment = held.segments[oid] = Segment(relation, streamed)

@@ -8,10 +8,10 @@ in the same order.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 from chronolake.clock import Clock, SystemClock
-from chronolake.errors import LakeBusy
+from chronolake.errors import DatabaseConflict, LakeBusy
 from chronolake.lake import Lake
 from chronolake.loop import Loop, LoopState, running
 from chronolake.oltp import Database, current_lsn, replication
@@ -92,8 +92,10 @@ class SyncWorker(Loop):
                     self._database, timeout_s=self._settings.database.connect_timeout_s
                 ) as leadership:
                     if leadership is not None:
-                        self._lead(leadership, until=target)
-                        continue
+                        # Who led before may not have let go of the slot yet, or may commit at this moment.
+                        with suppress(LakeBusy, DatabaseConflict):
+                            self._lead(leadership, until=target)
+                            continue
             elif self.error is not None and not isinstance(self.error, LakeBusy):
                 raise self.error
             self._hurried.set()
@@ -141,9 +143,13 @@ class SyncWorker(Loop):
                 )
                 metrics.SYNC_LEADING.set(1)
                 try:
-                    while not self._stopped.is_set() and (until is None or not term.has_reached(until)):
+                    while not self._is_over(term, until):
                         hurried = until is not None or self._hurried.is_set()
                         self._hurried.clear()
                         term.round(hurried=hurried)
                 finally:
                     metrics.SYNC_LEADING.set(0)
+
+    def _is_over(self, term: Term, until: int | None) -> bool:
+        # Stopping ends the loop's own terms; a caller who leads has come for `until`, after the loop's end too.
+        return self._stopped.is_set() if until is None else term.has_reached(until)
