@@ -217,7 +217,7 @@ class Term:
             self._lake.note_checkpoint(self._checkpoint)
         behind = bool(self._pending) and lsn_of(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._stream.reply_wanted:
-            self._stream.confirm(self._checkpoint.lsn, ask=hurried or behind)
+            self._stream.confirm(self._checkpoint.lsn, ask=True)
             self._told_at = now
 
     def _new_stretch(self) -> Stretch:

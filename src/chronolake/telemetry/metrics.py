@@ -129,3 +129,28 @@ SYNC_DEAD_LETTERS = _declare(
     "changes",
     ("table",),
 )
+SYNC_LAG_BYTES = _declare(
+    Gauge,
+    "chronolake_sync_lag_bytes",
+    "WAL between the lake's checkpoint and the present; NaN where it cannot be told.",
+    "bytes",
+)
+SYNC_DEAD_LETTERS_OPEN = _declare(
+    Gauge,
+    "chronolake_sync_dead_letters_open",
+    "Changes the lake could not take that nobody has dealt with.",
+    "changes",
+)
+SLOT_HELD_BYTES = _declare(
+    Gauge,
+    "chronolake_slot_held_bytes",
+    "WAL that the server keeps for the replication slot; NaN where there is none.",
+    "bytes",
+)
+SLOT_STATUS = _declare(
+    Gauge,
+    "chronolake_slot_status",
+    "State of the replication slot's WAL: 1 at reserved, extended, unreserved, lost or missing, 0 at the others.",
+    "bool",
+    ("status",),
+)
