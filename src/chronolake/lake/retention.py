@@ -25,6 +25,8 @@ ALL_FOR = timedelta(minutes=2)
 MINUTES_FOR = timedelta(hours=1)
 #: Files that the catalog does not know are removed once they are so old: a commit that runs may yet name a young one.
 ORPHAN_AGE = timedelta(days=1)
+#: Files removed in one go, the oldest first: 28 000 took half a minute on a busy disk.
+REMOVED_AT_ONCE = 5000
 #: Tables of the catalog that speak of data files, by their numbers.
 _OF_DATA_FILES = (
     "ducklake_file_column_stats",
@@ -214,8 +216,9 @@ class Retention:
     def _remove(self, conn: Connection, now: datetime) -> int:
         """Unlink the files whose grace has passed, then forget them."""
         rows = conn.execute(
-            "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion WHERE schedule_start <= %s",
-            [now - self._grace],
+            "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion WHERE schedule_start <= %s"
+            " ORDER BY schedule_start LIMIT %s",
+            [now - self._grace, REMOVED_AT_ONCE],
         ).fetchall()
         for path, is_relative in rows:
             place = self._lake / path if is_relative else Path(path)

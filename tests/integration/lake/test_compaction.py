@@ -223,7 +223,7 @@ def test_any_changes_and_merges_are_as_a_dictionary(open_lake, captures, change,
             # As if the past were far away: each state goes but the newest, and files that it does not need.
             clock.sleep(86_400 * 30)
             lake.retention(clock).expire()
-            past = {max(past): past[max(past)]}
+            past = {lake.snapshot(): dict(model)}
         assert rows_of(ask, lake) == model, seed
     for snapshot_id in dice.sample(sorted(past), min(len(past), 8)):
         assert rows_of(ask, lake, f"AT (VERSION => {snapshot_id})") == past[snapshot_id], seed
