@@ -15,7 +15,9 @@ ChronolakeError
 │   ├── LakeUnavailable          catalog or files out of reach, extension missing
 │   │   └── LakeMissing          nobody has made the lake of this database yet
 │   ├── LakeIncomplete           captures are missing, nobody knows how many
+│   ├── LakeBehind               the lake is older than the question allows
 │   ├── LakeBusy                 another committer holds the lock
+│   ├── SnapshotExpired          a state so old is not kept
 │   ├── SchemaMismatch           rows do not have the declared columns
 │   └── StorageFull              no room left on the disk
 ├── SyncError                    the stream of changes from PostgreSQL to the lake
@@ -132,6 +134,13 @@ class LakeIncomplete(LakeError):
     hint = "Ask with engine auto or postgres."
 
 
+class LakeBehind(LakeError):
+    """The lake is older than the question allows."""
+
+    retry = Retry.LATER
+    hint = "Ask with engine auto, or see how far the lake is: chronolake sync status"
+
+
 class LakeUnavailable(LakeError):
     """The lake's catalog or files are out of reach."""
 
@@ -151,6 +160,12 @@ class LakeBusy(LakeError):
 
     retry = Retry.LATER
     hint = "Wait for the other ingest to end; nothing was lost, its batches are in the ledger."
+
+
+class SnapshotExpired(LakeError):
+    """The lake does not reach back so far."""
+
+    hint = "Ask for a later time; CHRONOLAKE_LAKE_RETENTION says for how long states are kept."
 
 
 class SchemaMismatch(LakeError):

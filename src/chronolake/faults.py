@@ -19,6 +19,8 @@ POINTS = {
     "ingest.after_postgres": "PostgreSQL has committed; the lake knows nothing",
     "lake.before_commit": "the batch is in the lake's open transaction",
     "lake.after_commit": "the lake has committed; the ledger does not know",
+    "compaction.before_swap": "merged files are written and in the lake's open transaction",
+    "compaction.after_swap": "merged files are part of the lake",
     "lake.after_ledger": "the ledger knows; the staged file still lies there",
 }
 

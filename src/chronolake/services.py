@@ -9,7 +9,7 @@ import pyarrow as pa
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
 from chronolake.ingest import ParquetPipeline
-from chronolake.lake import Lake
+from chronolake.lake import Lake, LakeMaintenance
 from chronolake.loop import Loop
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter
@@ -92,7 +92,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             pipeline=pipeline,
             router=router,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
-            loops=sync.loops if sync else (),
+            loops=_loops(sync, lake, settings),
         )
 
 
@@ -118,3 +118,10 @@ def _router(
     return stack.enter_context(
         HybridQueryRouter(database=database, lake=lake, settings=settings, lake_error=error)
     )
+
+
+def _loops(sync: DataSyncService | None, lake: Lake | None, settings: Settings) -> tuple[Loop, ...]:
+    if sync is None or lake is None:
+        return ()
+    maintenance = (LakeMaintenance(lake=lake, settings=settings),) if lake.is_local else ()
+    return (*sync.loops, *maintenance)

@@ -25,6 +25,7 @@ OWN_PREFIXES = ("CHRONOLAKE_", "DUCKDB_", "PARQUET_", "DATA_SYNC_")
 NOT_SETTINGS = frozenset({"CHRONOLAKE_FAULT"})
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)?\s*$", re.IGNORECASE)
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([dhms]?)\s*$", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1} | {
     f"{letter}{infix}b": (1024 if infix else 1000) ** power
     for power, letter in enumerate("kmgt", start=1)
@@ -42,6 +43,16 @@ def _bytes(value: object) -> object:
     return int(float(match[1]) * _UNITS[(match[2] or "").lower()])
 
 
+def _seconds(value: object) -> object:
+    """Read `7d`, `36h`, `90m`, `45s` or a plain number of seconds."""
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.match(value)
+    if match is None:
+        raise ValueError("write a time such as 7d, 36h or 90m")
+    return float(match[1]) * {"d": 86_400, "h": 3600, "m": 60}.get(match[2].lower(), 1)
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -53,6 +64,7 @@ def _postgres_url(value: SecretStr) -> SecretStr:
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
 class Layout(StrEnum):
@@ -159,11 +171,13 @@ class SyncSettings(_Section):
 
     batch_size: int = Field(
         default=10_000, ge=1, le=10_000_000, alias="DATA_SYNC_BATCH_SIZE",
-        description="Rows that the sync takes from PostgreSQL at a time.",
+        description=(
+            "Changes that a lake commit takes while the sync keeps up; up to 20 times as many while it is behind."
+        ),
     )  # fmt: skip
     interval_s: float = Field(
         default=300, gt=0, le=86_400, alias="DATA_SYNC_INTERVAL",
-        description="Seconds after which `serve` looks again for ledger batches that the lake lacks.",
+        description="Seconds between two looks at the lake's files, at most; fewer while there is much to merge.",
     )  # fmt: skip
     dual_write: bool = Field(
         default=True, alias="ENABLE_DUAL_WRITE",
@@ -185,6 +199,11 @@ class LakeSettings(_Section):
     lock_timeout_s: float = Field(
         default=120, gt=0, le=3600, alias="CHRONOLAKE_LAKE_LOCK_TIMEOUT_S",
         description="Seconds to wait for another process that is committing to the lake.",
+    )  # fmt: skip
+    retention_s: Seconds = Field(
+        default="7d",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        ge=600, le=3_660 * 86_400, alias="CHRONOLAKE_LAKE_RETENTION",
+        description="How far back the lake can be asked as it was: 7d, 36h, 90m. The newest state is always kept.",
     )  # fmt: skip
 
 
@@ -372,6 +391,17 @@ def show(settings: Settings) -> list[Shown]:
             value = settings.duckdb_scratch
         lines.append(Shown(variable, "unset" if value is None else str(value), origin, meaning))
     return lines
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that give a child process these settings; secrets are told in full."""
+    found = {}
+    for variable, section, name, _ in _fields():
+        value = getattr(getattr(settings, section), name)
+        if variable in settings.origins and value is not None:
+            told = value.get_secret_value() if isinstance(value, SecretStr) else value
+            found[variable] = str(told)
+    return found
 
 
 def _sections() -> list[tuple[str, type[_Section]]]:

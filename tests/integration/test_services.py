@@ -86,8 +86,8 @@ async def test_a_lake_that_was_made_anew_and_holds_nothing_yet_is_not_asked(
     with open_reading(elsewhere) as stores:
         answer = await stores.router.ask("project_summary", {}, scope=EVERYTHING)
     assert (answer.meta.engine, answer.rows[0]["captures"]) == ("postgres", 50)
-    assert "made anew" in answer.meta.reason
+    assert "not followed" in answer.meta.reason
     with open_services(elsewhere) as services:
-        services.committer.carry()
+        services.sync.reach()
     with open_reading(elsewhere) as stores:
         assert (await stores.router.ask("project_summary", {}, scope=EVERYTHING)).meta.engine == "duckdb"

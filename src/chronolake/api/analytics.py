@@ -33,6 +33,32 @@ _ENGINE = {
     "schema": {"type": "string", "enum": ["auto", "duckdb", "postgres"], "default": "auto"},
 }
 
+_AS_OF = {
+    "name": "as_of",
+    "in": "query",
+    "required": False,
+    "description": "answer with what the lake held then, UTC: 2026-11-01T12:00, 20261101120000 ...",
+    "schema": {"type": "string"},
+}
+
+
+_FRESHNESS = (
+    {
+        "name": "min_lsn",
+        "in": "query",
+        "required": False,
+        "description": "the answer holds all that was committed before this LSN, as a write of yours told it",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "max_lag",
+        "in": "query",
+        "required": False,
+        "description": "seconds that the answer may be behind PostgreSQL",
+        "schema": {"type": "number", "minimum": 0},
+    },
+)
+
 
 class QuestionInfo(BaseModel):
     """A question of the catalogue."""
@@ -116,9 +142,12 @@ def _query(request: Request) -> dict[str, str]:
 
 async def _answer(request: Request, name: str, given: dict[str, str]) -> Response:
     asked: HybridQueryRouter = request.app.state.services.router
-    engine = given.pop("engine", "auto")
+    engine, as_of = given.pop("engine", "auto"), given.pop("as_of", None)
+    min_lsn, max_lag = given.pop("min_lsn", None), given.pop("max_lag", None)
     # The API listens on loopback and knows no accounts yet: who can reach it may see everything.
-    answer = await asked.ask(name, given, scope=Scope.everything(), engine=engine)
+    answer = await asked.ask(
+        name, given, scope=Scope.everything(), engine=engine, as_of=as_of, min_lsn=min_lsn, max_lag_s=max_lag
+    )
     body = envelope(QUESTIONS[name]).model_validate({"data": answer.rows, "meta": answer.meta})
     return Response(body.model_dump_json(), media_type="application/json")
 
@@ -159,7 +188,7 @@ def routes() -> APIRouter:
             summary=question.sentence,
             description=question.sentence,
             operation_id=name,
-            openapi_extra={"parameters": [*parameters(question, in_path), _ENGINE]},
+            openapi_extra={"parameters": [*parameters(question, in_path), _ENGINE, _AS_OF, *_FRESHNESS]},
         )
     router.add_api_route("/questions", questions, summary="The catalogue", operation_id="questions")
     asked = {
@@ -175,6 +204,6 @@ def routes() -> APIRouter:
         response_model=AnyRows,
         summary="Any question of the catalogue",
         operation_id="question",
-        openapi_extra={"parameters": [asked, _ENGINE]},
+        openapi_extra={"parameters": [asked, _ENGINE, _AS_OF, *_FRESHNESS]},
     )
     return router

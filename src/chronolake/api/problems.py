@@ -19,6 +19,7 @@ STATUS: tuple[tuple[type[ChronolakeError], int], ...] = (
     (errors.SqlRefused, 422),
     (errors.QueryTimeout, 504),
     (errors.EngineUnavailable, 503),
+    (errors.SnapshotExpired, 410),
     (errors.LakeError, 503),
     (errors.DatabaseError, 503),
     (errors.ChronolakeError, 500),

@@ -53,10 +53,17 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Loads:
-    """Seconds that the stores took to be filled with generated tables, drawing them included."""
+    """Seconds that the stores took to be filled with generated tables, drawing them included.
+
+    Then the lake's files were merged, as they are in time beside other work: seconds, files before, longest wait of
+    others.
+    """
 
     lake_s: float
     postgres_s: float
+    compaction_s: float
+    compaction_files: int
+    compaction_swap_s: float
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,11 @@ class BenchReport:
                     "PostgreSQL alone by COPY, drawing and VACUUM included",
                     f"{_count(round(self.rows / loads.postgres_s))} captures/s ({_time(loads.postgres_s)})",
                 ),
+                (
+                    "merging the lake's files",
+                    f"{_count(loads.compaction_files)} files in {_time(loads.compaction_s)}",
+                ),
+                ("for which commits would have waited, at most", _time(loads.compaction_swap_s)),
                 ("lake", f"{_bytes(sizes.lake_bytes)} in {_count(sizes.lake_files)} files"),
                 (
                     "PostgreSQL with indexes",

@@ -178,7 +178,15 @@ def _load(draw: Run, services: Services, lake: Lake, clock: Clock) -> Loads:
     stores.fill_lake(draw, names, lake)
     between = clock.monotonic()
     stores.fill_postgres(draw, names, services.database)
-    return Loads(lake_s=between - started, postgres_s=clock.monotonic() - between)
+    filled = clock.monotonic()
+    merged = stores.compact(lake)
+    return Loads(
+        lake_s=between - started,
+        postgres_s=filled - between,
+        compaction_s=clock.monotonic() - filled,
+        compaction_files=sum(one.files_in for one in merged),
+        compaction_swap_s=max((one.swap_s for one in merged), default=0.0),
+    )
 
 
 def _sizes(database: Database, lake: Lake, sorted_file: Path) -> Sizes:

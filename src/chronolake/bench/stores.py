@@ -19,7 +19,7 @@ from chronolake.bench.generator import ahead
 from chronolake.bench.tables import CHUNKS_PER_BATCH, batches_of, tables_of
 from chronolake.bench.texts import strings
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.lake import Lake, TableInfo
+from chronolake.lake import Lake, Merged, TableInfo
 from chronolake.oltp import Database, imports, projects
 from chronolake.settings import load
 
@@ -41,6 +41,7 @@ def fill_home(run: Run, home: Path, *, postgres: bool) -> int:
     with Database.open(settings) as database, Lake.open(settings, database.url) as lake:
         names = Names.reserve(run, database)
         fill_lake(run, names, lake)
+        compact(lake)
         if postgres:
             fill_postgres(run, names, database)
         return held(lake).bytes
@@ -71,6 +72,11 @@ def fill_lake(run: Run, names: Names, lake: Lake) -> None:
 
     for _ in ahead(append, _groups(tables_of(run, names.project_ids, names.batch_ids)), threads=1):
         pass
+
+
+def compact(lake: Lake) -> list[Merged]:
+    """Merge the lake's files until they lie as they do in production."""
+    return list(lake.compactor().compact())
 
 
 def fill_postgres(run: Run, names: Names, database: Database) -> None:

@@ -33,7 +33,8 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Examples:\n\n  chronolake ask --list\n\n"
     "  chronolake ask project_summary --project news\n\n"
-    "  chronolake ask domain_timeline --domain nasa.gov --interval year --json",
+    "  chronolake ask domain_timeline --domain nasa.gov --interval year --json\n\n"
+    "  chronolake ask source_status --as-of 2026-11-01T12:00",
 )(ask.ask)
 app.command(
     epilog="Examples:\n\n  chronolake sql 'SELECT status_code, count(*) FROM cdx_records GROUP BY 1'\n\n"

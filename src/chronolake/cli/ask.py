@@ -16,7 +16,17 @@ from chronolake.settings import load
 def ask(
     context: typer.Context,
     question: Annotated[str | None, typer.Argument(help="Name of the question; --list shows them.")] = None,
+    *,
     engine: Annotated[str, typer.Option(help="auto, duckdb or postgres.")] = "auto",
+    as_of: Annotated[
+        str | None, typer.Option(help="Answer with what the lake held then, UTC: 2026-11-01T12:00.")
+    ] = None,
+    min_lsn: Annotated[
+        str | None, typer.Option(help="The answer holds all that was committed before this LSN: 0/1A2B3C8.")
+    ] = None,
+    max_lag: Annotated[
+        float | None, typer.Option(help="Seconds that the answer may be behind PostgreSQL.", min=0)
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the questions and their parameters.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -26,7 +36,16 @@ def ask(
         return
     params = parameters(context.args)
     with open_reading(load()) as stores:
-        answer = asyncio.run(stores.router.ask(question, params, scope=Scope.everything(), engine=engine))
+        asked = stores.router.ask(
+            question,
+            params,
+            scope=Scope.everything(),
+            engine=engine,
+            as_of=as_of,
+            min_lsn=min_lsn,
+            max_lag_s=max_lag,
+        )
+        answer = asyncio.run(asked)
     show(answer, question, as_json=as_json)
 
 
@@ -48,7 +67,8 @@ def show(answer: Answer, title: str, *, as_json: bool) -> None:
         return
     print_rows(answer.rows, title=title)
     meta = answer.meta
-    told = f"{meta.engine}: {meta.reason}; {meta.elapsed_ms:.1f} ms; as of {meta.as_of_lsn}"
+    as_of = meta.as_of_lsn or (meta.as_of and f"{meta.as_of:%Y-%m-%dT%H:%M:%SZ}")
+    told = f"{meta.engine}: {meta.reason}; {meta.elapsed_ms:.1f} ms; as of {as_of}"
     stdout.print(f"[dim]{escape(told)}[/dim]", soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from chronolake.bench import generator, runner
+from chronolake.bench import generator, runner, syncing
 from chronolake.cli.output import print_json, print_rows
 from chronolake.settings import load
 
@@ -67,3 +67,21 @@ def run(
         print_json(report.document())
     else:
         typer.echo(report.markdown())
+
+
+@app.command(epilog="Example:\n\n  chronolake bench sync --rows 1000000 --out results")
+def sync(
+    *,
+    rows: Annotated[int, typer.Option(help="Captures that the lake has.", min=10_000)] = 1_000_000,
+    out: Annotated[Path, typer.Option(help="Folder for the report, Markdown and JSON.")] = Path("bench-out"),
+    catch_up: Annotated[
+        int, typer.Option(help="Captures that are inserted to catch up on.", min=10_000)
+    ] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure how fast the lake catches up with PostgreSQL, and how soon a commit is seen there."""
+    measures = vars(syncing.run(rows=rows, out=out, settings=load(), catch_up=catch_up))
+    if as_json:
+        print_json(measures)
+    else:
+        print_rows([measures], title="Sync")

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -13,6 +14,7 @@ from psycopg.pq import Conninfo
 
 from chronolake.cli.output import print_json, print_rows, stdout
 from chronolake.errors import DatabaseError, LakeUnavailable
+from chronolake.lake import Lake, Merged
 from chronolake.oltp import Database, client_program
 from chronolake.services import open_reading
 from chronolake.settings import load
@@ -79,6 +81,59 @@ def _interrupts_left_to_it() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@lake.command(
+    epilog="Examples:\n\n  chronolake lake compact --once --json\n\n"
+    "  chronolake lake compact --nice 10   # until Ctrl-C, as `serve` does by itself"
+)
+def compact(
+    once: Annotated[bool, typer.Option("--once", help="End when there is nothing left to merge.")] = False,
+    nice: Annotated[int, typer.Option(help="Lower the priority by this much.", min=0, max=19)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Merge the lake's small files into sorted ones; ingest and questions go on meanwhile."""
+    os.nice(nice)
+    settings = load()
+    merged: list[Merged] = []
+    with Database.open(settings) as database, Lake.open(settings, database.url) as opened:
+        compactor = opened.compactor()
+        while True:
+            merged += compactor.compact()
+            if once:
+                break
+            opened.retention().expire()
+            time.sleep(settings.sync.interval_s)
+    document = {
+        "merges": len(merged),
+        "files_in": sum(one.files_in for one in merged),
+        "files_out": sum(one.files_out for one in merged),
+        "rows": sum(one.rows for one in merged),
+        "bytes_in": sum(one.bytes_in for one in merged),
+        "bytes_out": sum(one.bytes_out for one in merged),
+        "seconds": round(sum(one.seconds for one in merged), 3),
+        "longest_swap_ms": round(max((one.swap_s for one in merged), default=0) * 1000, 1),
+    }
+    if as_json:
+        print_json(document)
+    else:
+        print_rows([document], title="Compaction")
+
+
+@lake.command(
+    epilog="Examples:\n\n  chronolake lake expire --json\n\n  CHRONOLAKE_LAKE_RETENTION=36h chronolake lake expire"
+)
+def expire(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Let go of old snapshots, and remove files that none of the others sees; the newest state stays."""
+    settings = load()
+    with Database.open(settings) as database, Lake.open(settings, database.url) as opened:
+        retention = opened.retention()
+        expired, removed = retention.expire(), retention.remove_orphans()
+    document = expired.document() | {"orphans": removed.orphans}
+    if as_json:
+        print_json(document)
+    else:
+        print_rows([document], title="Expired")
 
 
 @lake.command(epilog="Example:\n\n  chronolake lake info --json")

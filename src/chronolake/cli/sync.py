@@ -8,23 +8,30 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from prometheus_client import start_http_server
 
 from chronolake.cli.output import print_json, print_rows, stderr
-from chronolake.errors import LakeUnavailable
+from chronolake.errors import LakeUnavailable, SettingsError
 from chronolake.loop import running
 from chronolake.services import Services, open_services
 from chronolake.settings import load
 from chronolake.sync import DataSyncService, SyncStatus
+from chronolake.telemetry import metrics
 
 app = typer.Typer(help="Keep the lake equal to PostgreSQL.", no_args_is_help=True)
 
 
-@app.command(epilog="Example:\n\n  chronolake sync run")
-def run() -> None:
+@app.command(epilog="Examples:\n\n  chronolake sync run\n\n  chronolake sync run --metrics-port 9187")
+def run(
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Serve metrics for Prometheus on 127.0.0.1 at this port.", min=1, max=65535),
+    ] = None,
+) -> None:
     """Bring to the lake what PostgreSQL commits, until Ctrl-C; stands by where another worker leads."""
     with open_services(load()) as services:
-        sync = of(services)
-        with running(*sync.loops), _until_stopped() as stopped:
+        of(services)
+        with _metrics(metrics_port), running(*services.loops), _until_stopped() as stopped:
             stderr.print("Following PostgreSQL (Ctrl-C stops)")
             stopped.wait()
 
@@ -62,6 +69,26 @@ def of(services: Services) -> DataSyncService:
 def document(found: SyncStatus) -> dict[str, Any]:
     """The status as `--json` prints it."""
     return asdict(found)
+
+
+@contextmanager
+def _metrics(port: int | None) -> Iterator[None]:
+    """Serve the metrics of this process within the block."""
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, addr="127.0.0.1", registry=metrics.REGISTRY)
+    except OSError as error:
+        raise SettingsError(
+            f"port {port} cannot be used: {error.strerror}", hint="Choose another."
+        ) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @contextmanager

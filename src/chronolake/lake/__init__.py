@@ -3,8 +3,11 @@
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
 from chronolake.lake.changes import Applied, TableChanges
 from chronolake.lake.commit import StreamCheckpoint
+from chronolake.lake.compaction import Merged
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
+from chronolake.lake.maintenance import LakeMaintenance
+from chronolake.lake.retention import Snapshot
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 
 __all__ = [
@@ -12,6 +15,9 @@ __all__ = [
     "Checkpoint",
     "Lake",
     "LakeInfo",
+    "LakeMaintenance",
+    "Merged",
+    "Snapshot",
     "StagedBatch",
     "StagedFile",
     "StreamCheckpoint",

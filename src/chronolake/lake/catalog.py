@@ -113,6 +113,24 @@ def batches(conn: Connection) -> int:
     return int(row[0]) if row else 0
 
 
+@dataclass(frozen=True)
+class FileCounts:
+    """How many data files each table has, and how many snapshots there are."""
+
+    files: dict[str, int]
+    snapshots: int
+
+
+def file_counts(conn: Connection) -> FileCounts:
+    """What the newest snapshot has, and how many snapshots there are."""
+    files = conn.execute(
+        "SELECT t.table_name, count(f.data_file_id) FROM ducklake_table t LEFT JOIN ducklake_data_file f"
+        " ON f.table_id = t.table_id AND f.end_snapshot IS NULL WHERE t.end_snapshot IS NULL GROUP BY t.table_name"
+    ).fetchall()
+    row = conn.execute("SELECT count(*) FROM ducklake_snapshot").fetchone()
+    return FileCounts({str(name): int(count) for name, count in files}, int(row[0]) if row else 0)
+
+
 def tables(
     cursor: duckdb.DuckDBPyConnection, named: Collection[str], present: Mapping[str, Mapping[str, str]]
 ) -> tuple[TableInfo, ...]:

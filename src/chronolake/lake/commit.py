@@ -55,6 +55,13 @@ CREATE TABLE IF NOT EXISTS chronolake_restaged (
 );
 """
 
+#: On DuckLake's tables, which have none: each commit looks up the live files with their partitions and deletes.
+OWN_INDEXES = {
+    "chronolake_partition_value_by_file": ("ducklake_file_partition_value", "data_file_id"),
+    "chronolake_delete_file_by_file": ("ducklake_delete_file", "data_file_id"),
+    "chronolake_column_stats_by_file": ("ducklake_file_column_stats", "data_file_id"),
+}
+
 
 @dataclass(frozen=True)
 class LakeTable:
@@ -106,6 +113,13 @@ class LiveFile:
     partitions: tuple[frozenset[int], ...]
     delete_path: str | None
     deleted: int
+    #: the partitioning that it was written under; null for none
+    partition_id: int | None = None
+
+    @property
+    def live_rows(self) -> int:
+        """Rows that have not been deleted from it."""
+        return self.rows - self.deleted
 
 
 @dataclass(frozen=True)
@@ -144,9 +158,13 @@ class Catalog:
             self._conn = None
 
     def set_up(self) -> None:
-        """Make our own tables beside DuckLake's."""
+        """Make our own tables beside DuckLake's, and the indexes that our commits need of its own."""
         with self._transaction() as conn:
             conn.execute(OWN_TABLES.encode())
+            for name, (table, column) in OWN_INDEXES.items():
+                # Even to find that an index exists, PostgreSQL would wait for a commit that runs.
+                if _one(conn, f"SELECT to_regclass('{name}')")[0] is None:
+                    conn.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({column})".encode())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -175,6 +193,22 @@ class Catalog:
             return self._tables_now(conn)
 
     @contextmanager
+    def alone(self, purpose: int, table_id: int) -> Iterator[Connection | None]:
+        """A connection that holds the lock for one purpose on one table; null where it is held. Nobody waits for it.
+
+        The lock is the connection's own, so that it goes with a process that dies.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        try:
+            with self._connect() as conn:
+                row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", [purpose, table_id]).fetchone()
+                yield conn if row and row[0] else None
+        except psycopg.Error as error:
+            raise LakeUnavailable(f"the lake's catalog was lost: {self._scrub(_first(error))}") from None
+
+    @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._turn:
             try:
@@ -198,14 +232,17 @@ class Catalog:
             except psycopg.OperationalError:
                 self._conn.close()
         if self._conn is None or self._conn.closed:
-            self._conn = psycopg.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=max(2, round(self._connect_timeout_s)),
-                application_name="chronolake lake",
-                options=f"-c search_path={CATALOG_SCHEMA} -c timezone=UTC",
-            )
+            self._conn = self._connect()
         return self._conn
+
+    def _connect(self) -> Connection:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=max(2, round(self._connect_timeout_s)),
+            application_name="chronolake lake",
+            options=f"-c search_path={CATALOG_SCHEMA} -c timezone=UTC",
+        )
 
     def _tables_now(self, conn: Connection) -> dict[str, LakeTable]:
         version = _one(
@@ -247,6 +284,10 @@ class Commit:
         """Make `files` part of the table; their numbers."""
         if not files:
             return []
+        self._changes.add(f"inserted_into_table:{self.tables[table.name].table_id}")
+        return self._add(table, files)
+
+    def _add(self, table: Table, files: Sequence[DataFile]) -> list[int]:
         held = self.tables[table.name]
         first_row = self._widen(table, held, files)
         ids = [self._take_file() for _ in files]
@@ -282,13 +323,16 @@ class Commit:
                 for value in values
             ],
         )
-        self._changes.add(f"inserted_into_table:{held.table_id}")
         return ids
 
     def delete(self, table: Table, deletes: Mapping[int, DeleteFile]) -> None:
         """Let each data file have these rows deleted, in the place of those it had deleted before."""
         if not deletes:
             return
+        self._changes.add(f"deleted_from_table:{self.tables[table.name].table_id}")
+        self._delete(table, deletes)
+
+    def _delete(self, table: Table, deletes: Mapping[int, DeleteFile]) -> None:
         held = self.tables[table.name]
         self.conn.execute(
             "UPDATE ducklake_delete_file SET end_snapshot = %s WHERE data_file_id = ANY(%s) AND end_snapshot IS NULL",
@@ -304,13 +348,43 @@ class Commit:
                 for number, file in deletes.items()
             ],
         )  # fmt: skip
-        self._changes.add(f"deleted_from_table:{held.table_id}")
 
     def end(self, table: Table, data_file_ids: Collection[int]) -> None:
         """Let these data files be no part of the table from now on; older snapshots keep them."""
         if not data_file_ids:
             return
+        self._changes.add(f"deleted_from_table:{self.tables[table.name].table_id}")
+        self._end(data_file_ids)
+
+    def replace(
+        self,
+        table: Table,
+        old: Collection[int],
+        new: Sequence[DataFile],
+        deletes: Mapping[int, DeleteFile],
+    ) -> None:
+        """Let `new` files stand for the `old` ones: the same rows, laid down otherwise.
+
+        `deletes` has, by their place in `new`, the rows of them that are no more.
+        """
+        if not old:
+            return
         held = self.tables[table.name]
+        # What DuckLake calls it, so that its readers take the rows for old ones, and its writers see the conflict.
+        self._changes.add(f"rewrite_delete:{held.table_id}")
+        self._end(old)
+        if new:
+            numbers = self._add(table, new)
+            self._delete(table, {numbers[place]: file for place, file in deletes.items()})
+        # Rows that come again are not more rows; of deleted ones DuckLake keeps count until a rewrite.
+        self.conn.execute(
+            "UPDATE ducklake_table_stats SET (record_count, file_size_bytes) = (SELECT coalesce(sum(record_count), 0),"
+            " coalesce(sum(file_size_bytes), 0) FROM ducklake_data_file WHERE table_id = %(id)s"
+            " AND end_snapshot IS NULL) WHERE table_id = %(id)s",
+            {"id": held.table_id},
+        )
+
+    def _end(self, data_file_ids: Collection[int]) -> None:
         for name in ("ducklake_data_file", "ducklake_delete_file"):
             self.conn.execute(
                 sql.SQL(
@@ -319,7 +393,6 @@ class Commit:
                 [self.snapshot_id, list(data_file_ids)],
             )
         self._take_file()
-        self._changes.add(f"deleted_from_table:{held.table_id}")
 
     def note_batches(self, batches: Sequence[tuple[int, str, str | None, int]]) -> None:
         """Write down that batches are applied: id, table, LSN of its message, rows."""
@@ -418,7 +491,7 @@ def live_files(conn: Connection, table_id: int) -> list[LiveFile]:
         SELECT f.data_file_id, f.path, f.record_count, f.file_size_bytes, f.row_id_start, f.begin_snapshot,
             (SELECT array_agg(partition_key_index || ':' || partition_value) FROM ducklake_file_partition_value v
              WHERE v.data_file_id = f.data_file_id),
-            d.path, coalesce(d.delete_count, 0)
+            d.path, coalesce(d.delete_count, 0), f.partition_id
         FROM ducklake_data_file f
         LEFT JOIN ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
         WHERE f.table_id = %s AND f.end_snapshot IS NULL
@@ -437,6 +510,7 @@ def live_files(conn: Connection, table_id: int) -> list[LiveFile]:
             partitions=_partitions(row[6]),
             delete_path=row[7],
             deleted=row[8],
+            partition_id=row[9],
         )
         for row in rows
     ]

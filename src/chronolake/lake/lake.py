@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,30 +25,33 @@ from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable
+from chronolake.clock import Clock, SystemClock
+from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable, SnapshotExpired
 from chronolake.lake import catalog, schema, writer
 from chronolake.lake import commit as commits
-from chronolake.lake.catalog import Checkpoint, LakeInfo
+from chronolake.lake.catalog import Checkpoint, FileCounts, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
 from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, StreamCheckpoint
+from chronolake.lake.compaction import TARGET_FILE_BYTES, Compactor, Limits
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
 from chronolake.lake.parquet import ZSTD_LEVEL
+from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
 
 #: Key of the advisory lock under which the lake's tables are made: "lktb" in ASCII.
 SETUP_LOCK = 0x6C6B7462
-#: Files near this size skip well and open fast (docs/decisions/0003-lake-layout.md).
-TARGET_FILE_BYTES = 128_000_000
 #: Columns are derived for the writer in this share of the engine's memory.
 WRITER_MEMORY_SHARE = 0.25
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
 SANDBOX_MEMORY_SHARE = 0.25
 #: And spill this much.
 SANDBOX_SPILL = "10GB"
+#: A file that no snapshot sees stays on the disk for so long at least, and for twice a query's time.
+LEAST_GRACE = timedelta(minutes=10)
 #: Where a lake of version 0.1.0 noted the batches that it holds.
 OLD_BATCHES = "applied_batches"
 
@@ -73,6 +77,7 @@ class Lake:
         self._changes: ChangeWriter | None = None
         #: folder or address of its files
         self.path = ""
+        self._keys = settings.home.root / "keys"
         self._engine = Engine.open(settings)
 
     @classmethod
@@ -155,6 +160,11 @@ class Lake:
         with translated(self._scrub):
             yield
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its files lie in a folder, where we can write them."""
+        return "://" not in self.path
+
     def snapshot(self) -> int:
         """The newest snapshot's id; it grows with every commit, so it can key a cache."""
         with self._reading() as cursor:
@@ -206,6 +216,11 @@ class Lake:
             tables=tables,
             layout_note=note,
         )
+
+    def file_counts(self) -> FileCounts:
+        """Data files of each table, and snapshots; cheaper than `info`."""
+        with self._commits.reading() as conn:
+            return catalog.file_counts(conn)
 
     def apply(
         self,
@@ -335,8 +350,53 @@ class Lake:
 
     def _change_writer(self) -> ChangeWriter:
         if self._changes is None:
-            self._changes = ChangeWriter(lake=Path(self.path), folder=self._settings.home.root / "keys")
+            self._changes = ChangeWriter(lake=Path(self.path), folder=self._keys)
         return self._changes
+
+    def compactor(self, limits: Limits | None = None) -> Compactor:
+        """What merges this lake's small files into sorted ones; see there. It may run while rows are written.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return Compactor(
+            catalog=self._commits,
+            lake=Path(self.path),
+            keys=self._keys,
+            files=self._file_writer,
+            cursor=lambda: self._writing_engine().cursor(),
+            limits=limits,
+        )
+
+    def retention(self, clock: Clock | None = None) -> Retention:
+        """What lets go of this lake's old snapshots and their files.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return Retention(
+            catalog=self._commits,
+            lake=Path(self.path),
+            keys=self._keys,
+            retention=timedelta(seconds=self._settings.lake.retention_s),
+            grace=max(LEAST_GRACE, timedelta(seconds=2 * self._settings.query.timeout_s)),
+            clock=clock or SystemClock(),
+        )
+
+    def as_of(self, at: datetime) -> Snapshot:
+        """The snapshot that held at a time.
+
+        Raises:
+            SnapshotExpired: the lake keeps none so old.
+        """
+        with self._commits.reading() as conn:
+            found, oldest = reachable(conn, at)
+        if found is None:
+            since = f"its oldest state is of {oldest.at:%Y-%m-%dT%H:%M:%SZ}" if oldest else "it has no state"
+            raise SnapshotExpired(f"the lake does not reach back to {at:%Y-%m-%dT%H:%M:%SZ}: {since}")
+        return found
 
     def _lay_down(self, table: Table, rows: pa.Table, files: FileWriter) -> list[DataFile]:
         held = self._commits.tables()[table.name]
@@ -350,12 +410,8 @@ class Lake:
         A commit whose answer was lost may have happened: then its files stay, for files that no snapshot knows cost
         room, missing ones data.
         """
-        if self._read_only:
-            raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
-        if "://" in self.path:
-            raise LakeUnavailable("a lake that does not lie in a folder can only be read")
-        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
-        files = FileWriter(Path(self.path), self._settings.parquet, threads)
+        self._check_writable()
+        files = self._file_writer()
         with self._writing, self.errors_translated():
             try:
                 yield files
@@ -364,6 +420,16 @@ class Lake:
             except BaseException:
                 files.discard()
                 raise
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise LakeUnavailable("the lake was opened for reading only", hint="Open it without read_only.")
+        if not self.is_local:
+            raise LakeUnavailable("a lake that does not lie in a folder can only be read")
+
+    def _file_writer(self) -> FileWriter:
+        threads = min(self._settings.duckdb_threads, os.cpu_count() or 1)
+        return FileWriter(Path(self.path), self._settings.parquet, threads)
 
     def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return self._using(self._engine)

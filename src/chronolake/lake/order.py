@@ -26,7 +26,8 @@ class Part:
 
     values: tuple[int, ...]
     _source: pa.Table
-    _order: npt.NDArray[np.int64]
+    #: where each row stands in the source; a range where the source is in order already
+    _order: npt.NDArray[np.int64] | range
 
     @property
     def row_count(self) -> int:
@@ -35,6 +36,8 @@ class Part:
 
     def rows(self) -> pa.Table:
         """The rows, sorted by the table's order; each call gathers them anew."""
+        if isinstance(self._order, range):
+            return self._source.slice(self._order.start, len(self._order))
         return _taken(self._source, self._order)
 
     def cut(self, max_rows: int) -> "list[Part]":
@@ -50,6 +53,32 @@ def parts_in_order(rows: pa.Table, table: Table, partitions: Sequence[pa.Chunked
     """
     if rows.num_rows == 0:
         return []
+    order, runs = order_of(rows, table, partitions)
+    # Once for all parts.
+    whole = rows.combine_chunks()
+    return [Part(run.values, whole, order[run.start : run.end]) for run in runs]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where in an order the rows of one partition lie, which has these values."""
+
+    values: tuple[int, ...]
+    start: int
+    end: int
+
+    def of(self, whole: pa.Table) -> Part:
+        """The rows as a part of `whole`, which is in that order."""
+        return Part(self.values, whole, range(self.start, self.end))
+
+
+def order_of(
+    rows: pa.Table, table: Table, partitions: Sequence[pa.ChunkedArray]
+) -> tuple[npt.NDArray[np.int64], list[Run]]:
+    """The order of `rows`, by partition and then the table's own, and where each partition lies in it.
+
+    Only the columns that the table is sorted by are looked at; there is at least one row.
+    """
     groups = [_numbers(values) for values in partitions]
     order = _order(rows, table, groups)
     placed = [group[order] for group in groups]
@@ -57,12 +86,17 @@ def parts_in_order(rows: pa.Table, table: Table, partitions: Sequence[pa.Chunked
     for group in placed:
         changed |= group[1:] != group[:-1]
     starts = [0, *(np.flatnonzero(changed) + 1).tolist(), rows.num_rows]
-    # Once for all parts.
-    whole = rows.combine_chunks()
-    return [
-        Part(tuple(int(group[start]) for group in placed), whole, order[start:end])
-        for start, end in pairwise(starts)
+    return order, [
+        Run(tuple(int(group[start]) for group in placed), start, end) for start, end in pairwise(starts)
     ]
+
+
+def taken(column: pa.ChunkedArray, order: npt.NDArray[np.int64]) -> pa.Array:
+    """The values of a column in an order."""
+    # Formats leave many columns empty, and nulls need no gathering.
+    if column.null_count == len(column):
+        return pa.nulls(len(order), column.type)
+    return _one_chunk(column).take(pa.array(order))
 
 
 def _order(rows: pa.Table, table: Table, groups: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
@@ -72,15 +106,7 @@ def _order(rows: pa.Table, table: Table, groups: Sequence[npt.NDArray[np.int64]]
 
 
 def _taken(rows: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
-    places = pa.array(order)
-    columns = [
-        # Formats leave many columns empty, and nulls need no gathering.
-        pa.nulls(len(places), column.type)
-        if column.null_count == rows.num_rows
-        else _one_chunk(column).take(places)
-        for column in rows.columns
-    ]
-    return pa.Table.from_arrays(columns, schema=rows.schema)
+    return pa.Table.from_arrays([taken(column, order) for column in rows.columns], schema=rows.schema)
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -41,6 +41,8 @@ max_connections = 200
 wal_level = logical
 max_wal_senders = 10
 max_replication_slots = 10
+# A forgotten reader of the WAL must not fill the disk; the sync begins anew where its slot was lost.
+max_slot_wal_keep_size = '10GB'
 timezone = 'UTC'
 # Bulk ingest writes much and reads little of it soon: fewer checkpoints.
 shared_buffers = '512MB'

@@ -1,5 +1,6 @@
 """The two engines behind one face: a statement and its values in, rows out, within a deadline."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,13 +8,19 @@ import duckdb
 import psycopg
 from psycopg.rows import dict_row
 
-from chronolake.errors import LakeIncomplete, QueryTimeout
-from chronolake.lake import Lake, interrupting
+from chronolake.errors import LakeBehind, LakeIncomplete, QueryTimeout
+from chronolake.lake import Lake, Snapshot, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
-from chronolake.query.freshness import Freshness
+from chronolake.query.freshness import Demand, Freshness
 
 Rows = list[dict[str, Any]]
+
+#: Seconds that a question waits for a lake which is not as fresh as it asks.
+WAIT_S = 1.0
+POLL_S = 0.02
+#: A lake that nobody has looked after for so long is not waited for: it will not become fresher by that.
+STALE_S = 5.0
 
 #: Sets the deadline of the transaction's next statements, and tells where the WAL is, in one round trip.
 _BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn()::text"
@@ -27,21 +34,50 @@ def run_duckdb(
     timeout_s: float,
     *,
     whole: bool,
+    demand: Demand,
 ) -> tuple[Rows, Freshness]:
     """Ask the lake; how fresh it is comes from its checkpoint and the ledger.
 
     Raises:
         LakeIncomplete: the lake was to be `whole`, and nobody knows what it lacks.
+        LakeBehind: it is not as fresh as demanded, and did not become so within WAIT_S.
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    with database.connection() as conn:
-        fresh = freshness.of_lake(conn)
+    fresh = _fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
     with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall()), fresh
+
+
+def _fresh_enough(database: Database, demand: Demand) -> Freshness:
+    """How fresh the lake is, once that is enough."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        with database.connection() as conn:
+            fresh = freshness.of_lake(conn)
+        unmet = demand.unmet(fresh)
+        if unmet is None:
+            return fresh
+        if time.monotonic() >= deadline or fresh.lag_s is None or fresh.lag_s > STALE_S:
+            raise LakeBehind(unmet)
+        time.sleep(POLL_S)
+
+
+def run_duckdb_as_of(
+    lake: Lake, snapshot: Snapshot, text: str, values: Mapping[str, Any], timeout_s: float
+) -> tuple[Rows, Freshness]:
+    """Ask the lake as it was; `text` names the snapshot.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: the lake could not be used.
+    """
+    with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
+        cursor.execute(text, dict(values))
+        return rows_of(cursor, cursor.fetchall()), freshness.of_snapshot(snapshot)
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, fetched: list[tuple[Any, ...]]) -> Rows:

@@ -1,11 +1,17 @@
-"""How fresh an answer is: one round trip to PostgreSQL, whose ledger knows what the lake lacks."""
+"""How fresh an answer is: one round trip to PostgreSQL, which knows how far the lake is and what it lacks."""
 
+import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from psycopg import Connection
 
+from chronolake.errors import ParameterInvalid
+from chronolake.lake import Snapshot
 from chronolake.oltp import ledger
+
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 @dataclass(frozen=True)
@@ -18,9 +24,71 @@ class Freshness:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Demand:
+    """How fresh an answer has to be. Null is no demand.
+
+    `min_lsn`: it holds all that was committed before this LSN, as whoever wrote and wants to read it back asks.
+    `max_lag_s`: it is at most so many seconds behind PostgreSQL.
+    """
+
+    min_lsn: int | None = None
+    max_lag_s: float | None = None
+
+    @classmethod
+    def read(cls, min_lsn: object, max_lag_s: object) -> "Demand":
+        """What a caller wrote; null is no demand.
+
+        Raises:
+            ParameterInvalid: it is no LSN, or no number of seconds.
+        """
+        return cls(
+            None if min_lsn is None else _lsn(str(min_lsn)),
+            None if max_lag_s is None else _seconds(str(max_lag_s)),
+        )
+
+    def unmet(self, fresh: Freshness) -> str | None:
+        """What is not met, in words; None where all is."""
+        if self.min_lsn is not None and (fresh.as_of_lsn is None or _lsn(fresh.as_of_lsn) < self.min_lsn):
+            return f"the lake is at {fresh.as_of_lsn or 'no LSN'}, a later one was asked for"
+        if self.max_lag_s is not None and (fresh.lag_s is None or fresh.lag_s > self.max_lag_s):
+            behind = "an unknown time" if fresh.lag_s is None else f"{fresh.lag_s:g} s"
+            return f"the lake is {behind} behind, {self.max_lag_s:g} s are allowed"
+        return None
+
+
+def _lsn(text: str) -> int:
+    match = _LSN.fullmatch(text)
+    if match is None:
+        raise ParameterInvalid(
+            f"min_lsn={text[:200]!r} is no LSN",
+            hint="Write it as PostgreSQL does: 0/1A2B3C8",
+            parameter="min_lsn",
+        )
+    return int(match[1], 16) << 32 | int(match[2], 16)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ParameterInvalid(f"max_lag={text[:200]!r} is no number of seconds", parameter="max_lag")
+    return seconds
+
+
 def of_postgres(lsn: str | None) -> Freshness:
     """What PostgreSQL holds: everything up to now, which is `lsn` in its WAL."""
     return Freshness(lsn, datetime.now(UTC), 0.0)
+
+
+def of_snapshot(snapshot: Snapshot) -> Freshness:
+    """What the lake held in a snapshot of the past."""
+    note = (
+        f"as_of_lsn and lag_s are unknown: this is the lake as it was in its snapshot {snapshot.snapshot_id}"
+    )
+    return Freshness(None, snapshot.at, None, (note,))
 
 
 def of_lake(conn: Connection) -> Freshness:

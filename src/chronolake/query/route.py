@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chronolake.errors import LakeError, LakeIncomplete
+from chronolake.errors import EngineUnavailable, LakeBehind, LakeError, LakeIncomplete, ParameterInvalid
 
 
 class Engine(StrEnum):
@@ -32,11 +32,13 @@ class Reason(StrEnum):
     """Why an engine was chosen; labels the metric."""
 
     ASKED = "asked"
+    AS_OF = "as_of"
     ANALYTIC = "analytic"
     TRANSACTIONAL = "transactional"
     LAKE_OFF = "lake_off"
     LAKE_FAILED = "lake_failed"
     LAKE_INCOMPLETE = "lake_incomplete"
+    LAKE_BEHIND = "lake_behind"
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,29 @@ def choose(query_type: QueryType, *, asked: Engine | None, lake_off: str | None)
     )
 
 
+def as_of(*, asked: Engine | None, lake_off: str | None) -> Route:
+    """The engine for a question about a past state.
+
+    Raises:
+        ParameterInvalid: PostgreSQL was asked for.
+        EngineUnavailable: there is no lake.
+    """
+    if asked is Engine.POSTGRES:
+        raise ParameterInvalid(
+            "PostgreSQL keeps no past states", hint="Leave engine out, or as_of.", parameter="as_of"
+        )
+    if lake_off is not None:
+        raise EngineUnavailable(f"only the lake keeps past states, and {lake_off}")
+    return Route(Engine.DUCKDB, "only the lake keeps past states", Reason.AS_OF)
+
+
 def after_failure(error: LakeError) -> Route:
     """Where to go when the lake failed on a query that it was chosen for, or cannot know all of the answer."""
     if isinstance(error, LakeIncomplete):
         reason = f"PostgreSQL answers, for the lake is incomplete: {error.message}"
         return Route(Engine.POSTGRES, reason, Reason.LAKE_INCOMPLETE)
+    if isinstance(error, LakeBehind):
+        return Route(Engine.POSTGRES, f"PostgreSQL answers: {error.message}", Reason.LAKE_BEHIND)
     return Route(
         Engine.POSTGRES, f"PostgreSQL answers, for the lake failed: {error.message}", Reason.LAKE_FAILED
     )

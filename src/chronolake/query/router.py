@@ -3,6 +3,7 @@
 import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,11 +17,11 @@ from chronolake.errors import (
 )
 from chronolake.lake import Lake
 from chronolake.oltp import Database, projects
-from chronolake.query import adhoc, route
+from chronolake.query import adhoc, moment, route
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.catalogue import QUESTIONS
-from chronolake.query.engines import Rows, run_duckdb, run_postgres
-from chronolake.query.freshness import Freshness
+from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres
+from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.params import read
 from chronolake.query.question import Question
 from chronolake.query.route import Engine, QueryType, Route
@@ -66,25 +67,41 @@ class HybridQueryRouter:
 
     def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
         """Where a query of that type goes, and why; `params` may name an `engine`."""
-        asked = params.get("engine", "auto")
+        asked = _engine(str(params.get("engine", "auto")))
+        return route.choose(query_type, asked=asked, lake_off=self._lake_off())
+
+    def _lake_off(self) -> str | None:
         if self._lake is not None:
-            lake_off = None
-        elif self._settings.query.analytics_enabled:
-            lake_off = self._lake_error.message
-        else:
-            lake_off = _SWITCHED_OFF
-        return route.choose(query_type, asked=_engine(str(asked)), lake_off=lake_off)
+            return None
+        if self._settings.query.analytics_enabled:
+            return self._lake_error.message
+        return _SWITCHED_OFF
 
     async def ask(
-        self, name: str, params: Mapping[str, Any], *, scope: Scope, engine: str = "auto"
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        scope: Scope,
+        engine: str = "auto",
+        as_of: object = None,
+        min_lsn: object = None,
+        max_lag_s: object = None,
     ) -> Answer:
         """Answer a question of the catalogue about the projects in scope.
 
-        With `engine` auto the router chooses, and PostgreSQL answers where the lake cannot.
+        With `engine` auto the router chooses, and PostgreSQL answers where the lake cannot. With `as_of`, a time, the
+        answer is what the lake held then; `meta.as_of` says since when it had.
+
+        With `min_lsn` or `max_lag_s` the lake has to be so fresh: it is waited for a moment, then PostgreSQL answers,
+        or, where the lake was asked for by name, nobody does.
 
         Raises:
             QuestionUnknown: there is no such question.
-            ParameterInvalid: a parameter is missing, unknown or out of bounds, or there is no such project.
+            ParameterInvalid: a parameter is missing, unknown or out of bounds, or there is no such project; or
+                PostgreSQL is to say what was.
+            SnapshotExpired: the lake does not reach back to `as_of`.
+            LakeBehind: the lake was asked for by name, and is not as fresh as it has to be.
             QueryTimeout: the deadline passed.
             EngineUnavailable: the engine that was asked for is not there, or too many queries wait.
             DatabaseError: PostgreSQL could not answer.
@@ -92,8 +109,15 @@ class HybridQueryRouter:
         question = _question(name)
         started = time.perf_counter()
         try:
-            chosen = self.route_query(question.query_type, {"engine": engine})
-            answer = await self._workers.run(lambda: self._answer(question, params, scope, chosen, started))
+            at = None if as_of is None else _past(as_of)
+            demand = Demand.read(min_lsn, max_lag_s)
+            if at is None:
+                chosen = self.route_query(question.query_type, {"engine": engine})
+            else:
+                chosen = route.as_of(asked=_engine(engine), lake_off=self._lake_off())
+            answer = await self._workers.run(
+                lambda: self._answer(question, params, scope, chosen, started, at=at, demand=demand)
+            )
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
             raise
@@ -130,13 +154,25 @@ class HybridQueryRouter:
             raise
 
     def _answer(
-        self, question: Question, given: Mapping[str, Any], scope: Scope, chosen: Route, started: float
+        self,
+        question: Question,
+        given: Mapping[str, Any],
+        scope: Scope,
+        chosen: Route,
+        started: float,
+        *,
+        at: datetime | None,
+        demand: Demand,
     ) -> Answer:
         values = read(question.name, question.params, given).model_dump()
         project = values.pop("project", None)
         if project is not None:
             scope = self._narrowed(scope, project)
-        run = self._runner(question, values, scope, whole=chosen.code is not route.Reason.ASKED)
+        if at is not None:
+            rows, fresh = self._past_rows(question, values, scope, at)
+            return _answered(question.name, rows, chosen, fresh, started)
+        whole = chosen.code is not route.Reason.ASKED
+        run = self._runner(question, values, scope, whole=whole, demand=demand)
         try:
             rows, fresh = run(chosen.engine)
         except LakeError as error:
@@ -148,12 +184,10 @@ class HybridQueryRouter:
         return _answered(question.name, rows, chosen, fresh, started)
 
     def _runner(
-        self, question: Question, values: Mapping[str, Any], scope: Scope, *, whole: bool
+        self, question: Question, values: Mapping[str, Any], scope: Scope, *, whole: bool, demand: Demand
     ) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = scope.project_ids is not None
-        bound = dict(values)
-        if scope.project_ids is not None:
-            bound[SCOPE_PARAMETER] = sorted(scope.project_ids)
+        bound = _bound(values, scope)
         timeout_s = self._settings.query.timeout_s
 
         def run(engine: Engine) -> tuple[Rows, Freshness]:
@@ -162,7 +196,7 @@ class HybridQueryRouter:
                 return run_postgres(self._database, text, bound, timeout_s)
             if self._lake is None:
                 raise self._no_lake("duckdb answers over the lake")
-            return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole)
+            return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole, demand=demand)
 
         return run
 
@@ -172,6 +206,17 @@ class HybridQueryRouter:
                 f"{wanted}, and {_SWITCHED_OFF}", hint="Unset ANALYTICS_ENABLED or set it to true."
             )
         return EngineUnavailable(f"{wanted}: {self._lake_error.message}", hint=self._lake_error.hint)
+
+    def _past_rows(
+        self, question: Question, values: Mapping[str, Any], scope: Scope, at: datetime
+    ) -> tuple[Rows, Freshness]:
+        if self._lake is None:
+            raise self._no_lake("only the lake knows what was")
+        snapshot = self._lake.as_of(at)
+        scoped = scope.project_ids is not None
+        text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
+        timeout_s = self._settings.query.timeout_s
+        return run_duckdb_as_of(self._lake, snapshot, text, _bound(values, scope), timeout_s)
 
     def _narrowed(self, scope: Scope, project: str) -> Scope:
         with self._database.connection() as conn:
@@ -223,6 +268,28 @@ def _question(name: str) -> Question:
         hint = f"Did you mean {near[0]}? {QuestionUnknown.hint}" if near else None
         raise QuestionUnknown(f"there is no question {name[:200]!r}", hint=hint)
     return found
+
+
+def _bound(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The values of a statement's parameters, the scope's among them."""
+    if scope.project_ids is None:
+        return dict(values)
+    return {**values, SCOPE_PARAMETER: sorted(scope.project_ids)}
+
+
+def _past(as_of: object) -> datetime:
+    """The first instant that `as_of` covers, with its zone.
+
+    Raises:
+        ParameterInvalid: it is no time, or lies ahead.
+    """
+    try:
+        at = moment.start_of(as_of).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ParameterInvalid(f"as_of={str(as_of)[:200]!r}: {error}", parameter="as_of") from None
+    if at > datetime.now(UTC):
+        raise ParameterInvalid(f"as_of={str(as_of)[:200]!r} lies ahead", parameter="as_of")
+    return at
 
 
 def _engine(asked: str) -> Engine | None:

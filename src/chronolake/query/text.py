@@ -24,9 +24,14 @@ _OUTER_PARTS = ("pivots", "sample", "joins")
 
 
 @lru_cache(maxsize=256)
-def written(question: Question, engine: Engine, *, scoped: bool) -> str:
-    """The question's statement for an engine; `scoped` lays the scope over it, as a parameter of its own."""
+def written(question: Question, engine: Engine, *, scoped: bool, snapshot_id: int | None = None) -> str:
+    """The question's statement for an engine; `scoped` lays the scope over it, as a parameter of its own.
+
+    With `snapshot_id` every table is read as it was in that snapshot of the lake.
+    """
     tree = sqlglot.parse_one(question.sql, read="duckdb")
+    if snapshot_id is not None:
+        tree = as_in_snapshot(tree, snapshot_id)
     if scoped:
         tree = scope_laid_over(tree)
     return rendered(tree, engine)
@@ -38,6 +43,15 @@ def rendered(tree: exp.Expr, engine: Engine) -> str:
         # A percent sign in a text would be read as a placeholder by the driver; no question needs one.
         tree = tree.transform(_placeholder)
     return tree.sql(dialect=_DIALECTS[engine], comments=False)
+
+
+def as_in_snapshot(tree: exp.Expr, snapshot_id: int) -> exp.Expr:
+    """The statement, with each table that it reads as it was in a snapshot of the lake."""
+    tree = tree.copy()
+    for table in list(tables_read(tree)):
+        version = exp.Literal.number(snapshot_id)
+        table.set("when", exp.HistoricalData(this="AT", kind="VERSION", expression=version))
+    return tree
 
 
 def scope_laid_over(tree: exp.Expr) -> exp.Expr:

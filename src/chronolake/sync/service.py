@@ -1,9 +1,11 @@
 """`DataSyncService`: the plan's name for what keeps the lake equal to PostgreSQL, and says how far it is."""
 
+import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from chronolake.errors import ChronolakeError
 from chronolake.lake import Lake
 from chronolake.loop import Loop
 from chronolake.oltp import Database, current_lsn, ledger, replication, sync_tables
@@ -11,6 +13,12 @@ from chronolake.oltp.replication import SlotFacts, lsn_of
 from chronolake.settings import Settings
 from chronolake.sync.lsn import format_lsn
 from chronolake.sync.worker import SyncWorker
+from chronolake.telemetry import metrics
+
+#: Seconds between two looks.
+OBSERVE_S = 5.0
+#: What PostgreSQL says of a slot's WAL (`pg_replication_slots.wal_status`), and that there is none.
+SLOT_STATUSES = ("reserved", "extended", "unreserved", "lost", "missing")
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,39 @@ class SyncStatus:
     slot: SlotFacts | None
     tables: list[sync_tables.TableStatus]
     reason: str | None
+    #: what an operator should see to, though nothing is broken yet
+    advice: list[str]
+
+
+class SyncObserver(Loop):
+    """Sets the metrics that tell how far the lake is, as PostgreSQL and the catalog say it."""
+
+    def __init__(self, service: "DataSyncService") -> None:
+        super().__init__(interval_s=OBSERVE_S)
+        self._service = service
+
+    def step(self) -> SyncStatus:
+        """Look once."""
+        try:
+            found = self._service.status()
+        except ChronolakeError:
+            for gauge in (
+                metrics.LAKE_LAG_SECONDS,
+                metrics.SYNC_LAG_BYTES,
+                metrics.SLOT_HELD_BYTES,
+                metrics.SYNC_DEAD_LETTERS_OPEN,
+            ):
+                gauge.set(math.nan)
+            raise
+        metrics.SYNC_LAG_BYTES.set(math.nan if found.lag_bytes is None else found.lag_bytes)
+        metrics.LAKE_LAG_SECONDS.set(math.nan if found.lag_s is None else found.lag_s)
+        metrics.SYNC_DEAD_LETTERS_OPEN.set(found.dead_letters)
+        slot = found.slot
+        metrics.SLOT_HELD_BYTES.set(math.nan if slot is None or slot.held_bytes is None else slot.held_bytes)
+        now = slot.wal_status if slot is not None and slot.wal_status else "missing"
+        for status in SLOT_STATUSES:
+            metrics.SLOT_STATUS.labels(status=status).set(status == now)
+        return found
 
 
 class DataSyncService:
@@ -47,7 +88,7 @@ class DataSyncService:
     @property
     def loops(self) -> tuple[Loop, ...]:
         """What steps in the background while a door stays open."""
-        return (self.worker,)
+        return (self.worker, SyncObserver(self))
 
     def following(self) -> AbstractContextManager[None]:
         """Within the block, what PostgreSQL commits is brought to the lake, by this process where no other does it."""
@@ -97,4 +138,19 @@ class DataSyncService:
             slot=slot,
             tables=tables,
             reason=reason,
+            advice=_advice(slot, letters),
         )
+
+
+def _advice(slot: SlotFacts | None, letters: int) -> list[str]:
+    advice = []
+    if slot is not None and slot.safe_bytes is None and slot.wal_status != "lost":
+        advice.append(
+            "max_slot_wal_keep_size is unlimited: while no worker runs, WAL grows until the disk is full."
+            " As a superuser: ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
+        )
+    if slot is not None and slot.wal_status == "unreserved":
+        advice.append("the slot is about to be lost: let a worker catch up, or raise max_slot_wal_keep_size")
+    if letters:
+        advice.append(f"{letters} changes lie among the dead letters: chronolake sync dead-letters")
+    return advice

@@ -32,6 +32,9 @@ BEHIND_FACTOR = 20
 STRETCH_BYTES = 256 << 20
 #: A change waits so long for others to come with it.
 LINGER_S = 0.05
+#: With more WAL than this before us there is more to come, and a change waits so long instead.
+BEHIND_BYTES = 4 << 20
+BEHIND_LINGER_S = 1.0
 #: Staged rows that are worth a commit; fewer wait for BATCH_LINGER_S, or until somebody waits for them.
 BATCH_ROWS = 500_000
 BATCH_LINGER_S = 5.0
@@ -74,6 +77,8 @@ class Term:
         self._watermark = checkpoint.lsn
         self._pending: list[LedgerBatch] = []
         self._pending_since: float | None = None
+        #: where the server's WAL was when the round began
+        self._wal_lsn = checkpoint.lsn
         self._stretch = self._new_stretch()
         self._stretch_since = 0.0
         self._told_at = 0.0
@@ -98,13 +103,15 @@ class Term:
                 self._watermark = max(self._watermark, event)
             else:
                 self._take(event)
-        if self._is_due(hurried=hurried, more=len(items) >= self._batch_size):
+        if self._is_due(hurried=hurried, at_hand=bool(items)):
             self._flush()
         if self._batches_are_due(hurried=hurried):
             self._bring_batches(self._watermark)
         self._tell(hurried=hurried)
 
     def _look_at_ledger(self) -> None:
+        with self._database.connection() as conn:
+            self._wal_lsn = lsn_of(current_lsn(conn))
         self._pending = self._staged.pending()
         if not self._pending:
             self._pending_since = None
@@ -123,12 +130,14 @@ class Term:
         if self._stretch.rows >= self._batch_size * BEHIND_FACTOR or self._stretch.bytes >= STRETCH_BYTES:
             self._flush()
 
-    def _is_due(self, *, hurried: bool, more: bool) -> bool:
-        """Whether the stretch is to be applied now; with `more` at hand it may grow."""
+    def _is_due(self, *, hurried: bool, at_hand: bool) -> bool:
+        """Whether the stretch is to be applied now. It grows while there is more `at_hand` and before us."""
         if not self._stretch.transactions:
             return False
-        lingered = time.monotonic() - self._stretch_since >= LINGER_S
-        return hurried or (not more and (lingered or self._stretch.rows >= self._batch_size))
+        waited_s = time.monotonic() - self._stretch_since
+        if at_hand and self._wal_lsn - self._watermark > BEHIND_BYTES:
+            return waited_s >= BEHIND_LINGER_S
+        return hurried or waited_s >= LINGER_S or self._stretch.rows >= self._batch_size
 
     def _batches_are_due(self, *, hurried: bool) -> bool:
         if self._pending_since is None:
@@ -218,7 +227,7 @@ class Term:
             self._lake.note_checkpoint(self._checkpoint)
         behind = bool(self._pending) and lsn_of(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._stream.reply_wanted:
-            self._stream.confirm(self._checkpoint.lsn, ask=hurried or behind)
+            self._stream.confirm(self._checkpoint.lsn, ask=True)
             self._told_at = now
 
     def _new_stretch(self) -> Stretch:

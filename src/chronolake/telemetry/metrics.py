@@ -46,7 +46,7 @@ LEDGER_PENDING = _declare(
 LAKE_LAG_SECONDS = _declare(
     Gauge,
     "chronolake_lake_lag_seconds",
-    "Age of the oldest batch that the lake lacks; 0 with none, NaN where it cannot be told.",
+    "Seconds ago that the lake was known to be equal to PostgreSQL; NaN where it cannot be told.",
     "seconds",
 )
 QUERY_SECONDS = _declare(
@@ -66,6 +66,29 @@ QUERY_FAILURES = _declare(
 )
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
+)
+LAKE_FILES = _declare(
+    Gauge, "chronolake_lake_files", "Data files of the newest snapshot, by table.", "files", ("table",)
+)
+LAKE_SNAPSHOTS = _declare(Gauge, "chronolake_lake_snapshots", "Snapshots that the lake keeps.", "snapshots")
+LAKE_EXPIRED_SNAPSHOTS = _declare(
+    Counter, "chronolake_lake_expired_snapshots_total", "Snapshots that left the catalog.", "snapshots"
+)
+LAKE_REMOVED_FILES = _declare(
+    Counter,
+    "chronolake_lake_removed_files_total",
+    "Files removed that no snapshot sees, or that the catalog never knew.",
+    "files",
+)
+COMPACTION_FILES = _declare(
+    Counter, "chronolake_compaction_files_total", "Files that were merged into others.", "files"
+)
+COMPACTION_BYTES = _declare(Counter, "chronolake_compaction_bytes_total", "Bytes that merges wrote.", "bytes")
+COMPACTION_SECONDS = _declare(
+    Counter, "chronolake_compaction_seconds_total", "Time that merges took, beside all other work.", "seconds"
+)
+COMPACTION_FAILURES = _declare(
+    Counter, "chronolake_compaction_failures_total", "Rounds of merges that ended in an error.", "rounds"
 )
 HTTP_SECONDS = _declare(
     Histogram,
@@ -105,4 +128,29 @@ SYNC_DEAD_LETTERS = _declare(
     "Changes that the lake could not take.",
     "changes",
     ("table",),
+)
+SYNC_LAG_BYTES = _declare(
+    Gauge,
+    "chronolake_sync_lag_bytes",
+    "WAL between the lake's checkpoint and the present; NaN where it cannot be told.",
+    "bytes",
+)
+SYNC_DEAD_LETTERS_OPEN = _declare(
+    Gauge,
+    "chronolake_sync_dead_letters_open",
+    "Changes the lake could not take that nobody has dealt with.",
+    "changes",
+)
+SLOT_HELD_BYTES = _declare(
+    Gauge,
+    "chronolake_slot_held_bytes",
+    "WAL that the server keeps for the replication slot; NaN where there is none.",
+    "bytes",
+)
+SLOT_STATUS = _declare(
+    Gauge,
+    "chronolake_slot_status",
+    "State of the replication slot's WAL: 1 at reserved, extended, unreserved, lost or missing, 0 at the others.",
+    "bool",
+    ("status",),
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -137,3 +138,14 @@ def test_no_text_makes_the_server_fail(services, make_client, path, value, name)
 
     for answer in asyncio.run(ask()):
         assert answer.status_code in {200, 404, 422}, answer.text
+
+
+@pytest.mark.anyio
+async def test_a_past_state_can_be_asked_for(client):
+    now = datetime.now(UTC).isoformat()
+    then = await client.get(f"{BASE}/questions/source_status", params={"as_of": now})
+    assert then.json()["meta"]["reason"] == "only the lake keeps past states"
+    gone = await client.get(f"{BASE}/questions/source_status", params={"as_of": "2020-01-01"})
+    assert (gone.status_code, gone.json()["type"]) == (410, "urn:chronolake:error:SnapshotExpired")
+    refused = await client.get(f"{BASE}/questions/source_status", params={"as_of": now, "engine": "postgres"})
+    assert (refused.status_code, refused.json()["parameter"]) == (422, "as_of")

@@ -17,8 +17,7 @@ from chronolake.api import app as app_module
 from chronolake.api import create_app, health, serve
 from chronolake.api.problems import STATUS
 from chronolake.errors import ChronolakeError, LakeUnavailable, SettingsError
-from chronolake.ingest import LedgerCarrier
-from chronolake.loop import running
+from chronolake.loop import Loop, running
 from chronolake.telemetry import metrics
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +44,7 @@ async def test_openapi_is_typed(client):
     schema = (await client.get("/openapi.json")).json()
     timeline = schema["paths"]["/api/v1/analytics/domains/{domain}/timeline"]["get"]
     parameters = {parameter["name"]: parameter for parameter in timeline["parameters"]}
-    assert list(parameters) == ["domain", "interval", "project", "start", "end", "engine"]
+    assert list(parameters) == ["domain", "interval", "project", "start", "end", "engine", "as_of"]
     assert (parameters["domain"]["in"], parameters["domain"]["required"]) == ("path", True)
     assert parameters["interval"]["schema"]["enum"] == ["day", "week", "month", "quarter", "year"]
     assert parameters["interval"]["schema"]["default"] == "month"
@@ -182,11 +181,11 @@ async def test_ready_turns_red_when_the_disk_is_full(make_client, services, monk
 
 
 async def test_ready_turns_red_when_a_loop_has_ended(make_client, services):
-    class Torn(LedgerCarrier):
+    class Torn(Loop):
         def step(self):
             raise ZeroDivisionError("a secret of the inside")
 
-    torn = Torn(committer=services.committer, interval_s=60)
+    torn = Torn(interval_s=60)
     with running(*services.loops, torn):
         torn._thread.join(60)
         found, checks = await ready(make_client, dataclasses.replace(services, loops=(*services.loops, torn)))

@@ -8,10 +8,10 @@ import pytest
 from chronolake.capture.columns import CONTENT_ANALYTICS
 from chronolake.errors import DatabaseUnavailable, LakeBusy, StorageFull
 from chronolake.ingest import IngestRequest, dual_write
-from chronolake.ingest.committer import COMMITTER_LOCK
 from chronolake.lake import writer
 from chronolake.oltp import ledger
 from chronolake.services import open_services
+from chronolake.sync.leader import LEADER_LOCK
 from chronolake.testing import INGESTED, differences
 
 HEADER = " CDX N b a m s k r M S V g\n"
@@ -36,6 +36,12 @@ def staging_of(services):
 def services(database, make_settings):
     with open_services(make_settings(CHRONOLAKE_INGEST_BATCH_ROWS=100)) as opened:
         yield opened
+
+
+@pytest.fixture
+def unfollowed(services, monkeypatch):
+    """Ingest as where the process dies before the lake has anything of it."""
+    monkeypatch.setattr(services.pipeline, "_follower", None)
 
 
 @pytest.fixture
@@ -92,9 +98,9 @@ def test_every_line_is_accounted_for(services, tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut", "changed"])
-def test_a_harmed_staged_file_is_written_anew_from_postgresql(services, sample, monkeypatch, harm):
-    carry = services.committer.carry
-    monkeypatch.setattr(services.committer, "carry", lambda: None)
+@pytest.mark.usefixtures("unfollowed")
+def test_a_harmed_staged_file_is_written_anew_from_postgresql(services, sample, harm):
+    services.sync.reach()
     ingest(services, sample)
     for path in staging_of(services).glob("*.parquet"):
         content = path.read_bytes()
@@ -104,31 +110,30 @@ def test_a_harmed_staged_file_is_written_anew_from_postgresql(services, sample, 
             path.write_bytes(content[: len(content) // 2])
         else:
             path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
-    carried = carry()
-    assert carried.rows == 450
+    services.sync.reach()
+    assert services.lake.info().document()["tables"][0]["rows"] == 450
     assert differences(services.database, services.lake, INGESTED) == []
 
 
-def test_without_dual_write_the_lake_is_left_to_the_sync(database, make_settings, sample):
+def test_without_dual_write_the_stream_carries_everything(make_settings, sample):
     with open_services(make_settings(ENABLE_DUAL_WRITE=False)) as services:
         report = ingest(services, sample)
-        assert report.counts.stored == 450
-        assert not report.in_lake
+        assert (report.counts.stored, report.in_lake) == (450, True)
         with services.database.connection() as conn:
             assert conn.execute("SELECT count(*) FROM ledger").fetchone() == (0,)
-        assert services.lake.info().document()["tables"][0]["rows"] == 0
+        assert differences(services.database, services.lake) == []
 
 
-def test_one_committer_at_a_time(services, make_settings, sample):
+def test_one_leader_at_a_time(services, make_settings, sample):
     with services.database.connection() as conn:
-        conn.execute("SELECT pg_advisory_lock(%s)", [COMMITTER_LOCK])
+        conn.execute("SELECT pg_advisory_lock(%s)", [LEADER_LOCK])
         with open_services(make_settings(CHRONOLAKE_LAKE_LOCK_TIMEOUT_S=0.2)) as second:
             with pytest.raises(LakeBusy):
-                second.committer.carry()
-            # A busy lake is no reason to read no further: what is stored waits in the ledger.
+                second.sync.reach()
+            # A lake that is behind is no reason to read no further: what is stored waits in the ledger.
             report = ingest(second, sample)
             assert (report.counts.stored, report.in_lake) == (450, False)
-        conn.execute("SELECT pg_advisory_unlock(%s)", [COMMITTER_LOCK])
+        conn.execute("SELECT pg_advisory_unlock(%s)", [LEADER_LOCK])
     assert ingest(services, sample).in_lake
     assert differences(services.database, services.lake, INGESTED) == []
 
@@ -149,8 +154,8 @@ def test_two_ingests_at_once_share_their_captures(services, make_settings, sampl
     assert differences(services.database, services.lake, INGESTED) == []
 
 
-def test_what_a_dead_import_staged_is_swept_and_what_the_ledger_names_is_kept(services, sample, monkeypatch):
-    monkeypatch.setattr(services.committer, "carry", lambda: None)
+@pytest.mark.usefixtures("unfollowed")
+def test_what_a_dead_import_staged_is_swept_and_what_the_ledger_names_is_kept(services, sample):
     ingest(services, sample)
     staging = staging_of(services)
     named = {path.name for path in staging.glob("*")}
@@ -158,7 +163,7 @@ def test_what_a_dead_import_staged_is_swept_and_what_the_ledger_names_is_kept(se
     orphan.write_bytes(b"half")
     unrelated = staging / "notes.txt"
     unrelated.write_text("not ours")
-    assert services.committer.sweep() == 1
+    assert services.sync.sweep() == 1
     assert {path.name for path in staging.glob("*")} == named | {"notes.txt"}
 
 
@@ -198,6 +203,8 @@ def test_a_batch_that_loses_a_deadlock_is_inserted_again(services, tmp_path):
     with services.database.connection() as other, ThreadPoolExecutor() as pool:
         rows = other.execute("DELETE FROM cdx_records RETURNING domain, timestamp, id").fetchall()
         other.commit()
+        # Whoever looks for a deadlock first loses it, and it is to be the ingest.
+        other.execute("SET LOCAL deadlock_timeout = '60s'")
         first, last = min(rows), max(rows)
         _insert(other, last)
         ingested = pool.submit(ingest, services, path)
@@ -243,39 +250,38 @@ def test_what_was_committed_before_a_failure_is_counted(services, sample, monkey
     assert differences(services.database, services.lake, INGESTED) == []
 
 
-def test_a_lake_made_anew_is_owed_everything_again(services, make_settings, sample, tmp_path):
+def test_a_lake_made_anew_gets_everything_again(services, make_settings, sample, tmp_path):
     ingest(services, sample)
     with services.database.connection() as conn:
         conn.execute("DROP SCHEMA chronolake_lake CASCADE")
     with open_services(make_settings(CHRONOLAKE_LAKE_PATH=str(tmp_path / "anew"))) as opened:
         with opened.database.connection() as conn:
-            assert ledger.backlog(conn).batches == 5
-        assert opened.committer.carry().rows == 450
-        assert opened.committer.recover() == 0
-        assert differences(opened.database, opened.lake, INGESTED) == []
+            assert ledger.backlog(conn).covered_lsn is None
+        opened.sync.reach()
+        assert opened.lake.info().document()["tables"][0]["rows"] == 450
+        assert differences(opened.database, opened.lake) == []
 
 
-def test_a_committer_that_lost_its_lock_commits_nothing(services, sample, monkeypatch):
-    committer = services.committer
-    monkeypatch.setattr(type(committer), "carry", lambda self: None)
+@pytest.mark.usefixtures("unfollowed")
+def test_a_leader_that_lost_its_lock_commits_nothing(services, sample, monkeypatch):
+    services.sync.reach()
     ingest(services, sample)
-    monkeypatch.undo()
-    insert_files = writer.insert_files
+    staged_rows = writer.staged_rows
 
-    def cut(*given):
+    def cut(batches):
         with services.database.connection() as conn:
             conn.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
-                [COMMITTER_LOCK],
+                [LEADER_LOCK],
             )
-        return insert_files(*given)
+        return staged_rows(batches)
 
-    monkeypatch.setattr(writer, "insert_files", cut)
+    monkeypatch.setattr(writer, "staged_rows", cut)
     with pytest.raises(DatabaseUnavailable):
-        committer.carry()
+        services.sync.reach()
     monkeypatch.undo()
     assert services.lake.holds_batches() is False
-    assert committer.carry().rows == 450
+    services.sync.reach()
     assert differences(services.database, services.lake, INGESTED) == []
 
 

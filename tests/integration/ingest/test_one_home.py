@@ -6,7 +6,7 @@ import psycopg
 import pytest
 import structlog
 
-from chronolake.ingest import Committer, IngestRequest
+from chronolake.ingest import IngestRequest
 from chronolake.services import open_services
 from chronolake.testing import differences
 
@@ -49,18 +49,20 @@ def test_two_databases_of_one_home_touch_nothing_of_each_other(
         open_services(make_settings(DATABASE_URL=other_url)) as other,
     ):
         assert one.settings.home == other.settings.home
+        other.sync.reach()
         with monkeypatch.context() as patched:
-            patched.setattr(Committer, "carry", lambda self: None)
+            patched.setattr(one.pipeline, "_follower", None)
+            patched.setattr(other.pipeline, "_follower", None)
             ingest(one, write_cdx(tmp_path / "one.cdx", "one"))
             ingest(other, write_cdx(tmp_path / "other.cdx", "other"))
         # The very names that would have met in one folder.
         assert staged_in(one) == staged_in(other) != set()
         with one.database.connection() as conn:
             conn.execute("DELETE FROM ledger")
-        assert one.committer.sweep() == 1
-        assert other.committer.sweep() == 0
+        assert one.sync.sweep() == 1
+        assert other.sync.sweep() == 0
         with structlog.testing.capture_logs() as lines:
-            assert other.committer.carry().rows == 50
+            other.sync.reach()
         assert "lake.restaged" not in {line["event"] for line in lines}
         assert differences(other.database, other.lake) == []
         assert one.lake.path != other.lake.path
@@ -70,7 +72,8 @@ def test_two_databases_of_one_home_touch_nothing_of_each_other(
 def test_a_home_whose_files_lie_in_one_folder_goes_on(make_settings, tmp_path, monkeypatch):
     home = make_settings().home.root
     with open_services(make_settings(CHRONOLAKE_LAKE_PATH=str(home / "lake"))) as before:
-        monkeypatch.setattr(Committer, "carry", lambda self: None)
+        before.sync.reach()
+        monkeypatch.setattr(before.pipeline, "_follower", None)
         ingest(before, write_cdx(tmp_path / "one.cdx", "one"))
         monkeypatch.undo()
         staging = before.settings.staging(before.database.instance)
@@ -80,8 +83,8 @@ def test_a_home_whose_files_lie_in_one_folder_goes_on(make_settings, tmp_path, m
     foreign.write_bytes(b"another database's")
     with structlog.testing.capture_logs() as lines, open_services(make_settings()) as now:
         assert now.lake.path == str(home / "lake")
-        assert now.committer.carry().rows == 50
+        now.sync.reach()
         assert differences(now.database, now.lake) == []
-        assert now.committer.sweep() == 0
+        assert now.sync.sweep() == 0
     assert "lake.restaged" not in {line["event"] for line in lines}
     assert [path for path in before.settings.staged.rglob("*") if path.is_file()] == [foreign]

@@ -176,6 +176,12 @@ def filled(database, lake, project_ids):
 
 
 @pytest.fixture
+def append_again(lake, filled):
+    """Bring the captures into the lake once more: it is no longer as the module's other tests have it."""
+    return lambda: lake.append(*batches(*filled)[0])
+
+
+@pytest.fixture
 def make_router(database, make_settings):
     opened = []
 

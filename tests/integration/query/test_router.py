@@ -12,6 +12,7 @@ from chronolake.errors import (
     ParameterInvalid,
     QueryTimeout,
     QuestionUnknown,
+    SnapshotExpired,
 )
 from chronolake.oltp import imports, ledger, projects
 from chronolake.query import QueryType, Scope
@@ -235,3 +236,36 @@ def test_the_plans_route_query(make_router, lake):
         assert router.route_query(kind, {}).engine == "duckdb"
     assert router.route_query(QueryType.AGGREGATION, {"engine": "postgres"}).engine == "postgres"
     assert make_router(None).route_query(QueryType.AGGREGATION, {}).engine == "postgres"
+
+
+async def test_a_past_state_is_asked_of_the_lake(make_router, lake, filled, append_again):
+    router, narrow = make_router(lake), Scope(frozenset(filled[:1]))
+    before = await router.ask("project_summary", {}, scope=EVERYTHING)
+    before_narrow = await router.ask("project_summary", {}, scope=narrow)
+    between = datetime.now(UTC)
+    append_again()
+    then = await router.ask("project_summary", {}, scope=EVERYTHING, as_of=between)
+    assert then.rows == before.rows
+    assert (then.meta.engine, then.meta.reason) == ("duckdb", "only the lake keeps past states")
+    assert then.meta.as_of <= between
+    assert then.meta.as_of_lsn is None
+    scoped = await router.ask("project_summary", {}, scope=narrow, as_of=between.isoformat())
+    assert scoped.rows == before_narrow.rows != before.rows
+    now = await router.ask("project_summary", {}, scope=EVERYTHING, engine="duckdb")
+    assert now.rows != before.rows
+
+
+@pytest.mark.parametrize(
+    ("as_of", "engine", "error"),
+    [
+        ("2020-01-01", "auto", SnapshotExpired),
+        ("9999", "auto", ParameterInvalid),
+        ("yesterday", "auto", ParameterInvalid),
+        ("2020-01-01", "postgres", ParameterInvalid),
+    ],
+)
+async def test_a_past_that_cannot_be_told_is_an_error(make_router, lake, as_of, engine, error):
+    with pytest.raises(error):
+        await make_router(lake).ask("project_summary", {}, scope=EVERYTHING, engine=engine, as_of=as_of)
+    with pytest.raises((EngineUnavailable, ParameterInvalid)):
+        await make_router(None).ask("project_summary", {}, scope=EVERYTHING, engine=engine, as_of=as_of)

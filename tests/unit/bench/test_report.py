@@ -40,7 +40,9 @@ REPORT = BenchReport(
     domain_captures=1234,
     ingest_rows=1000,
     ingest=MEASURE,
-    loads=Loads(lake_s=20.0, postgres_s=100.0),
+    loads=Loads(
+        lake_s=20.0, postgres_s=100.0, compaction_s=12.0, compaction_files=160, compaction_swap_s=0.02
+    ),
     sizes=Sizes(
         lake_bytes=500_000_000,
         lake_files=160,
@@ -107,6 +109,7 @@ def test_markdown_says_what_was_measured_on_what():
     text = REPORT.markdown()
     for words in (
         "# Benchmark on 10 000 000 captures",
+        "160 files in 12.00 s",
         "commit: 0123456789ab",
         "chronolake bench run --rows 10000000",
         "A CPU, 2 cores",

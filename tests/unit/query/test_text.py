@@ -188,3 +188,11 @@ def test_parameters_stay_placeholders(question):
 def test_statements_are_written_once():
     question = QUESTIONS["domain_timeline"]
     assert written(question, Engine.DUCKDB, scoped=True) is written(question, Engine.DUCKDB, scoped=True)
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
+def test_a_past_state_is_asked_of_every_table(question):
+    now = list(tables_read(sqlglot.parse_one(question.sql, read="duckdb")))
+    for scoped in (False, True):
+        then = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=7)
+        assert then.count("AT (VERSION => 7)") == len(now) > 0
