@@ -86,9 +86,9 @@ def owed(conn: Connection, batch_id: int) -> bool:
 
 
 def backlog(conn: Connection) -> Backlog:
-    """How far the lake is."""
+    """How far the lake is. Where there is no lake yet, what the transaction did before is rolled back."""
     try:
-        with conn.transaction():
-            return Backlog(*one(conn, "lake_backlog"))
+        return Backlog(*one(conn, "lake_backlog"))
     except UndefinedTable:
+        conn.rollback()
         return Backlog(len(pending(conn)), None, None, None)

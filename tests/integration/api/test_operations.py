@@ -44,7 +44,17 @@ async def test_openapi_is_typed(client):
     schema = (await client.get("/openapi.json")).json()
     timeline = schema["paths"]["/api/v1/analytics/domains/{domain}/timeline"]["get"]
     parameters = {parameter["name"]: parameter for parameter in timeline["parameters"]}
-    assert list(parameters) == ["domain", "interval", "project", "start", "end", "engine", "as_of"]
+    assert list(parameters) == [
+        "domain",
+        "interval",
+        "project",
+        "start",
+        "end",
+        "engine",
+        "as_of",
+        "min_lsn",
+        "max_lag",
+    ]
     assert (parameters["domain"]["in"], parameters["domain"]["required"]) == ("path", True)
     assert parameters["interval"]["schema"]["enum"] == ["day", "week", "month", "quarter", "year"]
     assert parameters["interval"]["schema"]["default"] == "month"
@@ -127,7 +137,7 @@ async def ready(make_client, services):
 async def test_ready_is_green_when_all_works(make_client, services):
     found, checks = await ready(make_client, services)
     assert found == {"database": True, "extension": True, "disk": True, "loops": True, "lake": True}
-    assert checks["loops"]["detail"] == "LedgerCarrier stopped"
+    assert "SyncWorker stopped" in checks["loops"]["detail"]
     assert "PostgreSQL" in checks["database"]["detail"]
     assert "snapshot" in checks["lake"]["detail"]
 
@@ -241,7 +251,7 @@ async def test_metrics_are_what_was_declared(client):
     assert path in {labels["route"] for labels in served}
     assert "host-1.com" not in answer.text
     assert "/no/such" not in answer.text
-    assert "chronolake_lake_lag_seconds 0.0" in answer.text
+    assert re.search(r"^chronolake_lake_lag_seconds \d", answer.text, re.MULTILINE)
 
 
 def test_a_port_that_is_taken_is_told_with_the_remedy(services):

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import psycopg
@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS
-from chronolake.lake import Lake
-from chronolake.oltp import Database, projects, rows
+from chronolake.lake import Lake, StreamCheckpoint
+from chronolake.oltp import Database, current_lsn, projects, rows
+from chronolake.oltp.replication import lsn_of
 from chronolake.query import HybridQueryRouter, Scope
 from chronolake.settings import load
 
@@ -172,7 +173,22 @@ def filled(database, lake, project_ids):
         with database.connection() as conn:
             stored = rows.insert_new(conn, table, batch)
         lake.append(table, stored)
+    followed(database, lake)
     return project_ids
+
+
+@pytest.fixture
+def follow(database, lake):
+    """Let the lake have followed PostgreSQL up to now, as it has all that PostgreSQL has."""
+    return lambda: followed(database, lake)
+
+
+def followed(database, lake):
+    """Let the lake have followed PostgreSQL up to now, as it has all that PostgreSQL has."""
+    with database.connection() as conn:
+        lsn = lsn_of(current_lsn(conn))
+    now = datetime.now(UTC)
+    lake.note_checkpoint(StreamCheckpoint("epoch", 1, lsn, now, now))
 
 
 @pytest.fixture
