@@ -12,11 +12,14 @@ from prometheus_client import start_http_server
 
 from chronolake.cli.output import print_json, print_rows, stderr
 from chronolake.errors import LakeUnavailable, SettingsError
-from chronolake.loop import running
+from chronolake.loop import LoopState, running
 from chronolake.services import Services, open_services
 from chronolake.settings import load
 from chronolake.sync import DataSyncService, SyncStatus
 from chronolake.telemetry import metrics
+
+#: How often the loops are looked after, in seconds.
+_LOOK_S = 1.0
 
 app = typer.Typer(help="Keep the lake equal to PostgreSQL.", no_args_is_help=True)
 
@@ -33,7 +36,10 @@ def run(
         of(services)
         with _metrics(metrics_port), running(*services.loops), _until_stopped() as stopped:
             stderr.print("Following PostgreSQL (Ctrl-C stops)")
-            stopped.wait()
+            while not stopped.wait(_LOOK_S):
+                if any(loop.state is LoopState.FAILED for loop in services.loops):
+                    # The log says why. Whoever watches over this process starts another; alive, it would look well.
+                    raise typer.Exit(1)
 
 
 @app.command(epilog="Examples:\n\n  chronolake sync status\n\n  chronolake sync status --json")

@@ -6,12 +6,13 @@ the process dies at, each change is in the lake once. Staged batches of dual wri
 in the same order.
 """
 
+import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
 from chronolake.clock import Clock, SystemClock
-from chronolake.errors import DatabaseConflict, LakeBusy
+from chronolake.errors import DatabaseConflict, LakeBusy, StorageFull, SyncError
 from chronolake.lake import Lake
 from chronolake.loop import Loop, LoopState, running
 from chronolake.oltp import Database, current_lsn, replication
@@ -116,8 +117,11 @@ class SyncWorker(Loop):
 
     def _lead(self, leadership: Leadership, *, until: int | None) -> None:
         timeout_s = self._settings.database.connect_timeout_s
-        self._staged.take_over()
-        with ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream:
+        with (
+            _files_translated(),
+            ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream,
+        ):
+            self._staged.take_over()
             checkpoint = self._epochs.begin(stream)
             with self._database.connection() as conn:
                 slot = replication.slot_name(conn)
@@ -151,3 +155,22 @@ class SyncWorker(Loop):
     def _is_over(self, term: Term, until: int | None) -> bool:
         # Stopping ends the loop's own terms; a caller who leads has come for `until`, after the loop's end too.
         return self._stopped.is_set() if until is None else term.has_reached(until)
+
+
+@contextmanager
+def _files_translated() -> Iterator[None]:
+    """Let a spool or a staged file that fails end the term, not the loop: a disk that is full has room again one day.
+
+    Raises:
+        StorageFull: no room for the sync's own files.
+        SyncError: they cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull(f"no room for the sync's files: {error}") from error
+        raise SyncError(
+            f"the sync's files cannot be used: {error}",
+            hint="Give this user the right to read and write in the folders spool and staged of CHRONOLAKE_HOME.",
+        ) from error

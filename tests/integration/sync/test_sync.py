@@ -16,7 +16,7 @@ import pytest
 
 from chronolake import faults
 from chronolake.errors import ChronolakeError, LakeBusy
-from chronolake.ingest import IngestRequest
+from chronolake.ingest import IngestRequest, ParquetPipeline
 from chronolake.lake import Lake
 from chronolake.loop import LoopState
 from chronolake.oltp import Database, replication
@@ -457,7 +457,7 @@ def test_a_staged_file_that_is_gone_and_what_became_of_its_rows(open_world, cdx,
         )
         if crash:
             # The batch is in the lake and its file is gone, so that nobody will stage it again.
-            with arm("lake.after_ledger"), pytest.raises(OSError, match="fault armed"):
+            with arm("lake.after_ledger"), pytest.raises(ChronolakeError, match="fault armed"):
                 world.sync.reach()
             with open_world() as other:
                 other.equal()
@@ -684,12 +684,15 @@ def test_a_commit_that_fails_is_made_up_for(world, cdx, point):
     assert world.one("SELECT count(*) FROM cdx_records") == (255,)
 
 
-@pytest.mark.parametrize("point", ["lake.before_commit", "lake.after_commit"])
-def test_a_running_worker_goes_on_after_a_commit_that_failed(world, point):
+@pytest.mark.parametrize("point", ["lake.before_commit", "lake.after_commit", "lake.after_ledger"])
+def test_a_running_worker_goes_on_after_a_commit_that_failed(world, cdx, point):
     world.sync.reach()
     with world.sync.following():
         until(lambda: leader_pid(world))
         with arm(point):
+            ParquetPipeline(database=world.database, follower=None, settings=world.services.settings).ingest(
+                IngestRequest(paths=(str(cdx()),), project="news")
+            )
             world.run(*captures(1, 5))
             until(lambda: world.sync.worker.error is not None)
         until(lambda: world.sync.worker.error is None and leader_pid(world))
