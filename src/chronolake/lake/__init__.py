@@ -2,7 +2,7 @@
 
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
 from chronolake.lake.changes import Applied, TableChanges
-from chronolake.lake.commit import StreamCheckpoint
+from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
@@ -12,12 +12,14 @@ __all__ = [
     "Checkpoint",
     "Lake",
     "LakeInfo",
+    "RelationNote",
     "StagedBatch",
     "StagedFile",
     "StreamCheckpoint",
     "TableChanges",
     "TableInfo",
     "interrupting",
+    "note_relation",
     "stage",
     "verify",
 ]

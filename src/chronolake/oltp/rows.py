@@ -1,7 +1,7 @@
 """Bulk rows of the synced tables: Arrow in, what was newly stored out."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,19 +85,48 @@ def _names(table: Table) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored)
 
 
-def of_batch(conn: Connection, table: Table, batch_id: int, *, fetch_rows: int) -> pa.Table:
-    """The rows of one batch, read `fetch_rows` at a time, in the table's Arrow schema."""
+def of_batch(
+    conn: Connection, table: Table, batch_id: int, *, fetch_rows: int, rendered: Collection[str] = ()
+) -> pa.Table:
+    """The rows of one batch, read `fetch_rows` at a time, in the table's Arrow schema.
+
+    PostgreSQL writes the `rendered` columns as text.
+    """
     where = sql.SQL("WHERE batch_id = {}").format(batch_id)
-    return pa.concat_tables([table.arrow_schema.empty_table(), *_read(conn, table, where, fetch_rows)])
+    source = sql.Identifier(table.postgres_table)
+    found = _read(conn, table, source, where, fetch_rows, rendered)
+    return pa.concat_tables([table.arrow_schema.empty_table(), *found])
 
 
-def whole(conn: Connection, table: Table, *, fetch_rows: int) -> Iterator[pa.Table]:
-    """All rows of the table as the transaction of `conn` sees them, `fetch_rows` at a time."""
-    yield from _read(conn, table, sql.SQL(""), fetch_rows)
+def whole(
+    conn: Connection,
+    table: Table,
+    *,
+    fetch_rows: int,
+    schema: str | None = None,
+    rendered: Collection[str] = (),
+) -> Iterator[pa.Table]:
+    """All rows of the table as the transaction of `conn` sees them, `fetch_rows` at a time.
+
+    PostgreSQL writes the `rendered` columns as text.
+    """
+    source = sql.Identifier(*([schema] if schema else []), table.postgres_table)
+    yield from _read(conn, table, source, sql.SQL(""), fetch_rows, rendered)
 
 
-def _read(conn: Connection, table: Table, where: sql.Composable, fetch_rows: int) -> Iterator[pa.Table]:
-    query = sql.SQL("SELECT {} FROM {} {}").format(_names(table), sql.Identifier(table.postgres_table), where)
+def _read(
+    conn: Connection,
+    table: Table,
+    source: sql.Identifier,
+    where: sql.Composable,
+    fetch_rows: int,
+    rendered: Collection[str],
+) -> Iterator[pa.Table]:
+    names = sql.SQL(", ").join(
+        sql.SQL("{}::text" if column.name in rendered else "{}").format(sql.Identifier(column.name))
+        for column in table.stored
+    )
+    query = sql.SQL("SELECT {} FROM {} {}").format(names, source, where)
     with conn.cursor(name="rows") as cursor:
         cursor.execute(query)
         while rows := cursor.fetchmany(fetch_rows):

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from chronolake.sync.messages import Relation
+
 _HEADER = struct.Struct("<II")
 #: Bytes that a spool gathers before it writes them.
 _BUFFER_BYTES = 1 << 20
@@ -27,6 +29,8 @@ class Spool:
         self.rows = 0
         #: what dual-write messages say, by the (sub)transaction that wrote them
         self.batches: dict[int, dict[str, object]] = {}
+        #: what it tells of relations, with the (sub)transaction that told it
+        self._relations: list[tuple[int, Relation]] = []
 
     def add(self, xid: int, message: bytes) -> None:
         """Keep one message of the transaction `xid`."""
@@ -34,6 +38,15 @@ class Spool:
         self._file.write(message)
         self.bytes += len(message)
         self.rows += 1
+
+    def tell(self, xid: int, relation: Relation) -> None:
+        """Keep in mind what the transaction says of a relation, so that nobody must look for it."""
+        self._relations.append((xid, relation))
+
+    @property
+    def relations(self) -> list[Relation]:
+        """What the transaction says of relations, as far as it was not aborted, in order."""
+        return [relation for xid, relation in self._relations if xid not in self._aborted]
 
     def abort(self, xid: int) -> None:
         """Leave out what the subtransaction `xid` did."""
