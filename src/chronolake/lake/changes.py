@@ -165,7 +165,8 @@ class ChangeWriter:
         # A column bears the name that it had when the file was written; its number stays.
         called = names_by_field(path)
         listed = ", ".join(
-            identifier(called[held.columns[name]]) if held.columns[name] in called else "NULL" for name in names
+            identifier(called[held.columns[name]]) if held.columns[name] in called else "NULL"
+            for name in names
         )
         found = cursor.execute(
             f"SELECT file_row_number, {listed} FROM read_parquet(?, file_row_number = true)"

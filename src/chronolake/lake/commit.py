@@ -509,10 +509,10 @@ def stream_checkpoint(conn: Connection) -> StreamCheckpoint | None:
 def relation_notes(conn: Connection) -> list[RelationNote]:
     """What was noted of each lake table that has followed PostgreSQL."""
     rows = conn.execute(
-        "SELECT table_name, relation_oid, schema_name, relation_name, key, filenode, (copied_lsn - '0/0'::pg_lsn)::bigint,"
-        " columns FROM chronolake_relations"
+        "SELECT table_name, relation_oid, schema_name, relation_name, key, filenode,"
+        " (copied_lsn - '0/0'::pg_lsn)::bigint, columns FROM chronolake_relations"
     )
-    return [RelationNote(*row[:7], tuple(tuple(column) for column in row[7])) for row in rows]
+    return [RelationNote(*(*row[:7], tuple(tuple(column) for column in row[7]))) for row in rows]
 
 
 def note_relation(conn: Connection, note: RelationNote) -> None:
@@ -522,7 +522,8 @@ def note_relation(conn: Connection, note: RelationNote) -> None:
         " copied_lsn, columns) VALUES (%(table_name)s, %(relation_oid)s, %(schema_name)s, %(relation_name)s,"
         " %(key)s, %(filenode)s, %(copied_lsn)s, %(columns)s)"
         " ON CONFLICT (table_name) DO UPDATE SET relation_oid = excluded.relation_oid,"
-        " schema_name = excluded.schema_name, relation_name = excluded.relation_name, key = excluded.key, filenode = excluded.filenode,"
+        " schema_name = excluded.schema_name, relation_name = excluded.relation_name,"
+        " key = excluded.key, filenode = excluded.filenode,"
         " copied_lsn = excluded.copied_lsn, columns = excluded.columns",
         vars(note) | {"copied_lsn": lsn_text(note.copied_lsn), "columns": Jsonb(note.columns)},
     )

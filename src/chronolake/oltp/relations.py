@@ -65,5 +65,7 @@ def facts(conn: Connection, oid: int, type_oids: Collection[int] = ()) -> Relati
     attributes = tuple(AttributeFacts(*values) for values in found)
     oids = {attribute.type_oid for attribute in attributes} | set(type_oids)
     own = [oid for oid in sorted(oids) if oid >= FIRST_OWN_OID]
-    types: dict[int, int] = dict(conn.execute(statement("relation_types"), {"oids": own}).fetchall()) if own else {}
+    types: dict[int, int] = (
+        dict(conn.execute(statement("relation_types"), {"oids": own}).fetchall()) if own else {}
+    )
     return RelationFacts(row[0], row[1], row[2], tuple(row[3]), attributes, types)

@@ -94,7 +94,7 @@ def of_batch(
     """
     where = sql.SQL("WHERE batch_id = {}").format(batch_id)
     source = sql.Identifier(table.postgres_table)
-    found = _read(conn, table, source, where, fetch_rows, rendered)
+    found = _read(conn, table, source, where, fetch_rows=fetch_rows, rendered=rendered)
     return pa.concat_tables([table.arrow_schema.empty_table(), *found])
 
 
@@ -111,7 +111,7 @@ def whole(
     PostgreSQL writes the `rendered` columns as text.
     """
     source = sql.Identifier(*([schema] if schema else []), table.postgres_table)
-    yield from _read(conn, table, source, sql.SQL(""), fetch_rows, rendered)
+    yield from _read(conn, table, source, sql.SQL(""), fetch_rows=fetch_rows, rendered=rendered)
 
 
 def _read(
@@ -119,6 +119,7 @@ def _read(
     table: Table,
     source: sql.Identifier,
     where: sql.Composable,
+    *,
     fetch_rows: int,
     rendered: Collection[str],
 ) -> Iterator[pa.Table]:

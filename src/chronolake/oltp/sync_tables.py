@@ -36,9 +36,7 @@ def all_of(conn: Connection) -> list[TableStatus]:
 
 def park(conn: Connection, table_name: str, reason: str, hint: str) -> None:
     """Note that a table is followed no more; `hint` is what an operator does about it. Twice is as once."""
-    conn.execute(
-        statement("sync_table_park"), {"table_name": table_name, "reason": reason, "hint": hint}
-    )
+    conn.execute(statement("sync_table_park"), {"table_name": table_name, "reason": reason, "hint": hint})
 
 
 def parked(conn: Connection) -> set[str]:

@@ -13,7 +13,7 @@ import psycopg
 import pyarrow as pa
 
 from chronolake.clock import Clock
-from chronolake.errors import DatabaseUnavailable
+from chronolake.errors import DatabaseUnavailable, ValueUnrepresentable
 from chronolake.lake import Lake, StreamCheckpoint, TableChanges, note_relation
 from chronolake.lake.keys import keys_of
 from chronolake.oltp import Database, ledger, replication, sync_tables
@@ -22,7 +22,7 @@ from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.relations import PublishedTable
 from chronolake.oltp.replication import ReplicationConnection
 from chronolake.sync.lsn import format_lsn
-from chronolake.sync.schema import Parked
+from chronolake.sync.schema import RESUME, Parked
 from chronolake.sync.shapes import CopyPlan, Shapes, lake_name
 from chronolake.telemetry import logs
 
@@ -62,12 +62,18 @@ class Copier:
                     shapes.park(name, plan)
                     return False
                 plan = shapes.prepare(plan)
-                self._lake.apply_changes(
-                    whole(snapshot, plan),
-                    checkpoint=checkpoint,
-                    batches=held_batches(snapshot, self._lake, {name}),
-                    within=partial(_note, plan),
-                )
+                try:
+                    self._lake.apply_changes(
+                        whole(snapshot, plan),
+                        checkpoint=checkpoint,
+                        batches=held_batches(snapshot, self._lake, {name}),
+                        within=partial(_note, plan),
+                    )
+                except ValueUnrepresentable as error:
+                    shapes.park(
+                        name, Parked(error.message, f"{error.hint} Then: {RESUME.format(table=name)}")
+                    )
+                    return False
         shapes.copied(plan)
         with self._database.connection() as conn:
             sync_tables.followed(conn, name, lsn=format_lsn(made.lsn), epoch=checkpoint.epoch)
@@ -94,14 +100,23 @@ def seen(database: Database, snapshot: str) -> Iterator[psycopg.Connection]:
 
 
 def whole(conn: psycopg.Connection, plan: CopyPlan) -> Iterator[TableChanges]:
-    """The table emptied, then its rows piece by piece."""
+    """The table emptied, then its rows piece by piece.
+
+    Raises:
+        ValueUnrepresentable: a row has a value that the lake's type cannot hold.
+    """
     nothing = keys_of(pa.array([], pa.int64()))
     table = plan.table
     yield TableChanges(table, table.arrow_schema.empty_table(), nothing, truncated=True)
-    for rows in row_store.whole(
-        conn, table, fetch_rows=COPY_ROWS, schema=plan.source.schema, rendered=plan.rendered
-    ):
-        yield TableChanges(table, rows, nothing)
+    try:
+        for rows in row_store.whole(
+            conn, table, fetch_rows=COPY_ROWS, schema=plan.source.schema, rendered=plan.rendered
+        ):
+            yield TableChanges(table, rows, nothing)
+    except (psycopg.DataError, pa.ArrowInvalid, OverflowError) as error:
+        raise ValueUnrepresentable(
+            f"a row of {table.name} has no place in the lake: {error}", table=table.name
+        ) from error
 
 
 def _note(plan: CopyPlan, commit: psycopg.Connection) -> None:

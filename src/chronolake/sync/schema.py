@@ -170,17 +170,15 @@ def follow(
                 f"column {column.name} changed its type, and its old values may be others now",
                 f"Change it back, or copy the table anew: {resume}",
             )
-    return _planned(table, relation, dict(zip(numbers, relation.columns, strict=True)), before, now, held)
+    columns = dict(zip(numbers, relation.columns, strict=True))
+    return _planned(_Change(table, columns, _held_as(before, held), now, held, copied=False))
 
 
-def anew(
-    table: Table, relation: Relation, now: Now, held: Mapping[str, HeldColumn], known: Sequence[Followed] = ()
-) -> Evolution | Parked:
+def anew(table: Table, relation: Relation, now: Now, held: Mapping[str, HeldColumn]) -> Evolution | Parked:
     """How the lake table comes to the shape of `relation` where all its rows are going to be copied."""
     numbers = {attribute.name: attribute.number for attribute in now.attributes if not attribute.dropped}
     columns = {numbers[column.name]: column for column in relation.columns}
-    before = {column.number: column for column in known if column.number in columns}
-    return _planned(table, relation, columns, before, now, held, copied=True)
+    return _planned(_Change(table, columns, {}, now, held, copied=True))
 
 
 def matched(
@@ -210,8 +208,7 @@ def matched(
             for number in sorted({*old, *(a.number for a in unpublished), *(a.number for a in new)})
             if number <= end
         ]
-        for numbers, cost in _aligned(columns, candidates):
-            found[numbers] = cost
+        found |= dict(_aligned(columns, candidates))
     best = [numbers for numbers, cost in found.items() if cost == min(found.values())]
     return list(best[0]) if len(best) == 1 else None
 
@@ -278,120 +275,163 @@ def _aligned(
     return ways[-1]
 
 
-def _planned(
-    table: Table,
-    relation: Relation,
-    columns: Mapping[int, RelationColumn],
-    before: Mapping[int, Followed],
-    now: Now,
-    held: Mapping[str, HeldColumn],
-    *,
-    copied: bool = False,
-) -> Evolution | Parked:
-    names = {column.column_id: name for name, column in held.items()}
-    was = {number: names[known.column_id] for number, known in before.items() if known.column_id in names}
-    if refused := _refused(table, relation, columns, was, now, held, copied=copied):
-        return refused
-    attributes = {attribute.number: attribute for attribute in now.attributes}
-    fills = {
-        number: missing
-        for number in columns
-        if number in attributes and (missing := attributes[number].missing) is not None
-    }
-    own = {column.name for column in table.columns}
-    kinds = {n: arrow_type(column.type_oid, now.types) or pa.string() for n, column in columns.items()}
-    kept, added, altered = dict[str, str](), dict[str, str](), dict[str, str]()
-    for number, column in columns.items():
-        wanted = _lake_kind(kinds[number])
+@dataclass(frozen=True)
+class _Change:
+    """What is to come of a lake table: the relation's columns by number, and what the lake called these before.
+
+    `copied`: all rows are going to be written anew, so a column may begin anew too.
+    """
+
+    table: Table
+    columns: Mapping[int, RelationColumn]
+    was: Mapping[int, str]
+    now: Now
+    held: Mapping[str, HeldColumn]
+    copied: bool
+
+    @property
+    def own(self) -> set[str]:
+        """The columns that the registry declares."""
+        return {column.name for column in self.table.columns}
+
+    def kind(self, number: int) -> pa.DataType | None:
+        """The Arrow type of a column; null where the lake has none."""
+        return arrow_type(self.columns[number].type_oid, self.now.types)
+
+    def attribute(self, number: int) -> Attribute | None:
+        """What PostgreSQL says of a column now."""
+        return next((one for one in self.now.attributes if one.number == number), None)
+
+    def origin(self, number: int) -> str | None:
+        """The lake's column that becomes this one; none where it is added."""
+        name = self.columns[number].name
         # What nobody claims was made by a run that did not come to its end, or waits in the registry.
-        unclaimed = column.name in held and column.name not in was.values()
-        origin = was.get(number, column.name if unclaimed else None)
-        has = held[origin].kind if origin is not None else None
-        if origin is None or (copied and column.name not in own and not _fits(has, wanted)):
+        unclaimed = name in self.held and name not in self.was.values()
+        found = self.was.get(number, name if unclaimed else None)
+        if found is not None and self.copied and name not in self.own:
+            fits = _fits(self.held[found].kind, _lake_kind(self.kind(number) or pa.string()))
+            return found if fits else None
+        return found
+
+
+def _held_as(before: Mapping[int, Followed], held: Mapping[str, HeldColumn]) -> dict[int, str]:
+    """What the lake calls the columns that it follows."""
+    names = {column.column_id: name for name, column in held.items()}
+    return {number: names[known.column_id] for number, known in before.items() if known.column_id in names}
+
+
+def _planned(change: _Change) -> Evolution | Parked:
+    for rule in _RULES:
+        if refused := rule(change):
+            then = RESUME.format(table=change.table.name)
+            return Parked(
+                refused.reason, f"{refused.hint}; then: {then}" if refused.hint else f"Copy it: {then}"
+            )
+    held, table = change.held, change.table
+    attributes = {number: change.attribute(number) for number in change.columns}
+    fills = {n: one.missing for n, one in attributes.items() if one is not None and one.missing is not None}
+    kinds = {number: change.kind(number) or pa.string() for number in change.columns}
+    kept, added, altered = dict[str, str](), dict[str, str](), dict[str, str]()
+    for number, column in change.columns.items():
+        wanted, origin = _lake_kind(kinds[number]), change.origin(number)
+        if origin is None:
             added[column.name] = wanted + _default(fills.get(number), wanted)
             continue
         kept[origin] = column.name
+        has = held[origin].kind
         if has != wanted and has in _WIDER.get(wanted, ()):
-            kinds[number] = _BY_LAKE[str(has)]
+            kinds[number] = _BY_LAKE[has]
         elif has != wanted:
             altered[column.name] = wanted
-    went = set(held) if copied else {name for number, name in was.items() if number not in columns}
+    left = {name for number, name in change.was.items() if number not in change.columns}
+    went = set(held) if change.copied else left
     statements = _statements(
         table.name,
-        gone=[name for name in held if name in went and name not in kept and name not in own],
+        gone=[name for name in held if name in went and name not in kept and name not in change.own],
         renamed={old: new for old, new in kept.items() if old != new},
         altered=altered,
         added=added,
     )
-    if not held:
-        statements = _created(table, added)
     return Evolution(
-        statements=tuple(statements),
-        table=_evolved(table, {columns[number].name: kind for number, kind in kinds.items()}),
-        columns={number: (column, column.name) for number, column in columns.items()},
+        statements=tuple(statements if held else _created(table, added)),
+        table=_evolved(table, {change.columns[number].name: kind for number, kind in kinds.items()}),
+        columns={number: (column, column.name) for number, column in change.columns.items()},
         fills=fills,
-        types=now.types,
+        types=change.now.types,
     )
 
 
-def _refused(
-    table: Table,
-    relation: Relation,
-    columns: Mapping[int, RelationColumn],
-    was: Mapping[int, str],
-    now: Now,
-    held: Mapping[str, HeldColumn],
-    *,
-    copied: bool,
-) -> Parked | None:
-    """Why the lake cannot have this shape."""
-    then = f"then: {RESUME.format(table=table.name)}"
-    told = {column.name for column in columns.values()}
-    stored = {column.name for column in table.stored}
-    asked = stored if copied else stored & set(was.values())
-    if missing := sorted(asked - told | {n for k, n in was.items() if n in stored and k not in columns}):
+# Each says why the lake cannot have a shape, and what to do about it; none leans on another.
+
+
+def _keeps_what_questions_read(change: _Change) -> Parked | None:
+    told = {column.name for column in change.columns.values()}
+    stored = {column.name for column in change.table.stored}
+    asked = stored if change.copied else stored & set(change.was.values())
+    left = {name for number, name in change.was.items() if number not in change.columns}
+    if missing := sorted(asked - told | stored & left):
         return Parked(
             f"column {missing[0]}, which questions read, was dropped or renamed in PostgreSQL",
-            f"Bring it back under its name, or upgrade chronolake; {then}",
+            "Bring it back under its name, or upgrade chronolake",
         )
-    key = next((column for column in columns.values() if column.name == table.key), None)
-    if key is None or not key.is_key:
+    return None
+
+
+def _tells_its_key(change: _Change) -> Parked | None:
+    name = change.table.key
+    number = next((n for n, column in change.columns.items() if column.name == name), None)
+    if number is None or not change.columns[number].is_key:
         return Parked(
-            f"changes do not tell the key {table.key}",
-            f"Let REPLICA IDENTITY of {relation.name} have the column {table.key}; {then}",
+            f"changes do not tell the key {name}", f"Let the REPLICA IDENTITY have the column {name}"
         )
-    if arrow_type(key.type_oid, now.types) not in _KEY_TYPES:
-        return Parked(
-            f"the key {table.key} is neither a number nor a text nor a UUID", f"Change its type; {then}"
-        )
-    attributes = {attribute.number: attribute for attribute in now.attributes}
-    derived = {column.name for column in table.columns if column.lake_only}
+    if change.kind(number) not in _KEY_TYPES:
+        return Parked(f"the key {name} is neither a number nor a text nor a UUID", "Change its type")
+    return None
+
+
+def _has_names_of_its_own(change: _Change) -> Parked | None:
+    derived = {column.name for column in change.table.columns if column.lake_only}
     # DuckDB knows no difference between upper and lower case in names.
-    folded = [column.name.lower() for column in columns.values()]
-    for number, column in columns.items():
-        if column.name in derived or folded.count(column.name.lower()) > 1:
-            return Parked(f"the lake has another column {column.name}", f"Give it another name; {then}")
-        kind = arrow_type(column.type_oid, now.types)
+    folded = [column.name.lower() for column in change.columns.values()]
+    for column in change.columns.values():
+        if column.name.lower() in derived or folded.count(column.name.lower()) > 1:
+            return Parked(f"the lake has another column {column.name}", f"Rename {column.name}")
+    return None
+
+
+def _has_types_of_the_lake(change: _Change) -> Parked | None:
+    for number, column in change.columns.items():
+        kind, origin = change.kind(number), change.origin(number)
         if kind is None:
             return Parked(
                 f"the lake has no type for column {column.name}",
-                f"Change its type, or leave it out of the publication's list of columns; {then}",
+                "Change its type, or leave it out of the publication's list of columns",
             )
-        origin = was.get(number, column.name if column.name in held and column.name not in was.values() else None)
-        may_be_made_anew = copied and column.name not in stored
-        if origin is not None and not may_be_made_anew and not _fits(held[origin].kind, _lake_kind(kind)):
+        if origin is not None and not _fits(change.held[origin].kind, _lake_kind(kind)):
+            has = change.held[origin].kind
             return Parked(
-                f"column {column.name} is {held[origin].kind} in the lake, which {_lake_kind(kind)} does not fit",
-                f"Change its type back; {then}",
-            )
-        attribute = attributes.get(number)
-        computed = attribute is not None and attribute.given and attribute.missing is None and now.rewritten
-        if origin is None and computed and not copied:
-            return Parked(
-                f"column {column.name} was added with values that the stream does not tell",
-                f"Copy the table anew: {RESUME.format(table=table.name)}",
+                f"column {column.name} is {has} in the lake, which {_lake_kind(kind)} does not fit",
+                "Change its type back",
             )
     return None
+
+
+def _has_values_that_are_told(change: _Change) -> Parked | None:
+    for number, column in change.columns.items():
+        attribute = change.attribute(number)
+        computed = attribute is not None and attribute.given and attribute.missing is None
+        if computed and change.now.rewritten and not change.copied and change.origin(number) is None:
+            return Parked(f"column {column.name} was added with values that the stream does not tell", "")
+    return None
+
+
+_RULES = (
+    _keeps_what_questions_read,
+    _tells_its_key,
+    _has_names_of_its_own,
+    _has_types_of_the_lake,
+    _has_values_that_are_told,
+)
 
 
 def _fits(has: str | None, wanted: str) -> bool:
@@ -450,7 +490,9 @@ def _evolved(table: Table, kinds: Mapping[str, pa.DataType]) -> Table:
     ]
     own = {column.name for column in declared}
     more = [
-        Column(name, "as PostgreSQL has it", "", kind, since="") for name, kind in kinds.items() if name not in own
+        Column(name, "as PostgreSQL has it", "", kind, since="")
+        for name, kind in kinds.items()
+        if name not in own
     ]
     return replace(table, columns=(*declared, *more))
 

@@ -80,7 +80,11 @@ class Shapes:
     def name_of(self, oid: int) -> str | None:
         """The lake table that follows a relation now; null where none does."""
         return next(
-            (n.table_name for n in self._notes.values() if n.relation_oid == oid and n.table_name not in self._left_out),
+            (
+                n.table_name
+                for n in self._notes.values()
+                if n.relation_oid == oid and n.table_name not in self._left_out
+            ),
             None,
         )
 
@@ -176,7 +180,9 @@ class Shapes:
     def lost(self, published: Sequence[PublishedTable]) -> list[str]:
         """The lake tables whose PostgreSQL table is published no more."""
         oids = {table.oid for table in published}
-        return [n for n, note in self._notes.items() if note.relation_oid not in oids and n not in self._left_out]
+        return [
+            n for n, note in self._notes.items() if note.relation_oid not in oids and n not in self._left_out
+        ]
 
     def plan_copy(self, conn: Connection, source: PublishedTable, lsn: int) -> CopyPlan | Parked:
         """What copying a table as `conn` sees it, at `lsn`, does to the lake table."""
@@ -224,7 +230,9 @@ class Shapes:
         """Do not apply changes of these tables: they are going to be copied."""
         self._left_out |= names
 
-    def _take(self, note: RelationNote, relation: Relation, met: Evolution, facts: RelationFacts | None) -> None:
+    def _take(
+        self, note: RelationNote, relation: Relation, met: Evolution, facts: RelationFacts | None
+    ) -> None:
         name = note.table_name
         self._evolutions[name] = met
         self._numbers[relation] = tuple(met.columns)
@@ -250,7 +258,9 @@ class Shapes:
         note = self._notes.get(name)
         if note is None:
             return None
-        columns = tuple(RelationColumn(n, oid, modifier, n == note.key) for _, n, oid, modifier, _ in note.columns)
+        columns = tuple(
+            RelationColumn(n, oid, modifier, n == note.key) for _, n, oid, modifier, _ in note.columns
+        )
         relation = Relation(note.relation_oid, note.schema_name, note.relation_name, "d", columns)
         facts = self._facts(relation)
         met = schema.follow(self._base(note), relation, _followed(note), _now(note, facts), self._held(name))
