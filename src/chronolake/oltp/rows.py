@@ -19,6 +19,8 @@ from chronolake.capture.columns import Column, Table
 _COPY_HEADER_BYTES = 19
 _COPY_ROW = np.dtype([("columns", ">i2"), ("length", ">i4"), ("id", "V16")])
 _COPY_TRAILER_BYTES = 2
+#: A value as PostgreSQL prints it, which a cast to text does not always do: it gives an `inet` its mask.
+_RENDERED = "CASE WHEN {0} IS NOT NULL THEN format('%s', {0}) END"
 #: Rows turned into CSV at a time; a bound on memory.
 _CSV_ROWS = 20_000
 
@@ -124,7 +126,7 @@ def _read(
     rendered: Collection[str],
 ) -> Iterator[pa.Table]:
     names = sql.SQL(", ").join(
-        sql.SQL("{}::text" if column.name in rendered else "{}").format(sql.Identifier(column.name))
+        sql.SQL(_RENDERED if column.name in rendered else "{0}").format(sql.Identifier(column.name))
         for column in table.stored
     )
     query = sql.SQL("SELECT {} FROM {} {}").format(names, source, where)

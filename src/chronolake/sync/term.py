@@ -90,6 +90,8 @@ class Term:
 
     def has_reached(self, target: int) -> bool:
         """Whether the lake has everything that was committed before `target`."""
+        if self._leaving:
+            return False
         return self._checkpoint.lsn >= target and not first_group(self._staged.pending(), target)
 
     def round(self, *, hurried: bool) -> None:
@@ -133,7 +135,9 @@ class Term:
         for source in [*wanted, *self._shapes.unknown(published)]:
             self._apply_stretch()
             self._copier.copy_table(source, self._shapes, self._checkpoint)
-        for name in self._shapes.lost(published):
+        lost = self._shapes.lost(published)
+        self._leaving = {name: known for name, known in self._leaving.items() if name in lost}
+        for name in lost:
             # What it changed before it left may still be on its way.
             if self._checkpoint.lsn >= self._leaving.setdefault(name, lsn):
                 self._shapes.park(name, unpublished(name))

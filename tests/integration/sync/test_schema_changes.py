@@ -36,11 +36,11 @@ def run(database):
 def rows(database, lake):
     """The rows of a table in both stores, as multisets of the same columns."""
 
-    def _rows(name, columns="*", order=1):
+    def _rows(name, columns="*", order=1, printed=None):
         with lake.cursor() as cursor:
             in_lake = cursor.execute(f"SELECT {columns} FROM {name} ORDER BY {order}").fetchall()
         with database.connection() as conn:
-            truth = conn.execute(f"SELECT {columns} FROM {name} ORDER BY {order}").fetchall()
+            truth = conn.execute(f"SELECT {printed or columns} FROM {name} ORDER BY {order}").fetchall()
         return truth, in_lake
 
     return _rows
@@ -58,8 +58,8 @@ def notes(run, sync):
     return "notes"
 
 
-def equal(rows, name, columns="*"):
-    truth, in_lake = rows(name, columns)
+def equal(rows, name, columns="*", printed=None):
+    truth, in_lake = rows(name, columns, printed=printed)
     assert Counter(in_lake) == Counter(truth)
     return in_lake
 
@@ -120,13 +120,19 @@ def test_an_added_columns_default_shows_in_old_rows(run, sync, rows, notes, kind
     ],
 )
 def test_types_that_the_lake_has_not_are_texts(run, sync, rows, notes, kind, default, value):
-    run("CREATE TYPE mood AS ENUM ('good', 'bad')", "CREATE DOMAIN positive AS integer CHECK (VALUE > 0)")
+    run("CREATE TYPE mood AS ENUM ('good', 'bad')", "CREATE DOMAIN positive AS integer")
     run(
         f"ALTER TABLE notes ADD COLUMN c {kind} DEFAULT {default}",
         f"INSERT INTO notes VALUES (3, 30, 'x', {value})",
     )
     sync.reach()
-    equal(rows, notes, "id, CAST(c AS text)")
+    equal(rows, notes, "id, CAST(c AS text)", printed="id, format('%s', c)")
+    run("ALTER PUBLICATION chronolake DROP TABLE notes")
+    sync.reach()
+    run("ALTER PUBLICATION chronolake ADD TABLE notes")
+    sync.resume(notes)
+    sync.reach()
+    equal(rows, notes, "id, CAST(c AS text)", printed="id, format('%s', c)")
 
 
 def test_drop_rename_and_another_of_the_old_name(run, sync, rows, notes):
@@ -151,9 +157,10 @@ def test_many_changes_in_one_transaction(run, sync, rows, notes):
         "ALTER TABLE notes DROP COLUMN b",
         "INSERT INTO notes VALUES (5, 50, 55)",
         "DELETE FROM notes WHERE id = 2",
-        "ALTER TABLE notes ALTER COLUMN c TYPE bigint",
-        "INSERT INTO notes VALUES (6, 1 + 2147483647::bigint, NULL)",
     )
+    sync.reach()
+    equal(rows, notes, "id, c, d")
+    run("ALTER TABLE notes ALTER COLUMN c TYPE bigint", "INSERT INTO notes VALUES (6, 2147483648, NULL)")
     sync.reach()
     assert len(equal(rows, notes, "id, c, d")) == 5
 
