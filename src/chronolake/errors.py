@@ -22,7 +22,8 @@ ChronolakeError
 │   └── StorageFull              no room left on the disk
 ├── SyncError                    the stream of changes from PostgreSQL to the lake
 │   ├── DecodeError              bytes are no message of `pgoutput`
-│   └── ValueUnrepresentable     PostgreSQL holds a value that the lake's type cannot
+│   ├── ValueUnrepresentable     PostgreSQL holds a value that the lake's type cannot
+│   └── TableNotParked           a table was to be resumed that is not parked
 └── QueryError                   a question or an SQL text
     ├── QuestionUnknown          no question of that name
     ├── ParameterInvalid         a parameter is missing, unknown or out of bounds
@@ -197,6 +198,12 @@ class ValueUnrepresentable(SyncError):
 
     retry = Retry.OPERATOR
     hint = "Give these rows another value in PostgreSQL."
+
+
+class TableNotParked(SyncError):
+    """A table was to be followed again that is not parked, or that nobody knows."""
+
+    hint = "See which are parked: chronolake sync status"
 
 
 class QueryError(ChronolakeError):

@@ -61,6 +61,19 @@ def status(
         print_rows(tables, title="Tables")
 
 
+@app.command(epilog="Example:\n\n  chronolake sync resume cdx_records")
+def resume(
+    table: Annotated[str, typer.Argument(help="The parked table, as `chronolake sync status` names it.")],
+) -> None:
+    """Copy a parked table anew and follow it again, once its hint has been followed."""
+    with open_services(load()) as services:
+        sync = of(services)
+        sync.resume(table)
+        sync.reach()
+        found = next(known for known in sync.status().tables if known.table_name == table)
+    print_rows([asdict(found)], title="Table")
+
+
 def of(services: Services) -> DataSyncService:
     """The sync of open services.
 

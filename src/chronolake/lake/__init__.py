@@ -2,7 +2,7 @@
 
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
 from chronolake.lake.changes import Applied, TableChanges
-from chronolake.lake.commit import StreamCheckpoint
+from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation
 from chronolake.lake.compaction import Merged
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
@@ -17,6 +17,7 @@ __all__ = [
     "LakeInfo",
     "LakeMaintenance",
     "Merged",
+    "RelationNote",
     "Snapshot",
     "StagedBatch",
     "StagedFile",
@@ -24,6 +25,7 @@ __all__ = [
     "TableChanges",
     "TableInfo",
     "interrupting",
+    "note_relation",
     "stage",
     "verify",
 ]

@@ -19,6 +19,7 @@ from chronolake.lake.commit import Commit, LakeTable, LiveFile
 from chronolake.lake.engine import identifier
 from chronolake.lake.files import FileWriter
 from chronolake.lake.keys import KeyIndex, Keys, Places, keys_of
+from chronolake.lake.parquet import names_by_field
 from chronolake.lake.writer import lay_down
 
 
@@ -73,7 +74,7 @@ class ChangeWriter:
     def __init__(self, *, lake: Path, folder: Path) -> None:
         self._lake = lake
         self._folder = folder
-        self._indexes: dict[str, KeyIndex] = {}
+        self._indexes: dict[tuple[str, str], KeyIndex] = {}
         #: by data file: its delete file, and the positions in that
         self._deleted: dict[str, tuple[str, Places]] = {}
 
@@ -185,11 +186,17 @@ class ChangeWriter:
         cursor: duckdb.DuckDBPyConnection,
     ) -> dict[int, dict[str, object]]:
         """The values of some columns at some positions of a file."""
-        listed = ", ".join(identifier(name) for name in names)
+        path = self._lake / held.folder / file.path
+        # A column bears the name that it had when the file was written; its number stays.
+        called = names_by_field(path)
+        listed = ", ".join(
+            identifier(called[held.columns[name]]) if held.columns[name] in called else "NULL"
+            for name in names
+        )
         found = cursor.execute(
             f"SELECT file_row_number, {listed} FROM read_parquet(?, file_row_number = true)"
             " WHERE list_contains(?::BIGINT[], file_row_number)",
-            [str(self._lake / held.folder / file.path), list(places)],
+            [str(path), list(places)],
         ).fetchall()
         return {row[0]: dict(zip(names, row[1:], strict=True)) for row in found}
 
@@ -228,6 +235,8 @@ class ChangeWriter:
             self._deleted.pop(path, None)
 
     def _index(self, table: Table, held: LakeTable) -> KeyIndex:
-        if table.name not in self._indexes:
-            self._indexes[table.name] = KeyIndex(table, lake=self._lake / held.folder, folder=self._folder)
-        return self._indexes[table.name]
+        # A table that was copied anew may have another key.
+        place = table.name, table.key
+        if place not in self._indexes:
+            self._indexes[place] = KeyIndex(table, lake=self._lake / held.folder, folder=self._folder)
+        return self._indexes[place]

@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.types.json import Jsonb
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeBusy, LakeUnavailable
@@ -52,6 +53,16 @@ CREATE SEQUENCE IF NOT EXISTS chronolake_terms;
 CREATE TABLE IF NOT EXISTS chronolake_restaged (
     table_name text PRIMARY KEY,
     lsn pg_lsn NOT NULL
+);
+CREATE TABLE IF NOT EXISTS chronolake_relations (
+    table_name text PRIMARY KEY,
+    relation_oid bigint NOT NULL,
+    schema_name text NOT NULL,
+    relation_name text NOT NULL,
+    key text NOT NULL,
+    filenode bigint NOT NULL,
+    copied_lsn pg_lsn NOT NULL,
+    columns jsonb NOT NULL
 );
 """
 
@@ -135,6 +146,25 @@ class StreamCheckpoint:
     lsn: int
     committed_at: datetime
     noted_at: datetime
+
+
+@dataclass(frozen=True)
+class RelationNote:
+    """The shape of a PostgreSQL table that a lake table has followed last.
+
+    `columns` are: PostgreSQL's number of the column, its name, type and modifier there, DuckLake's number of it here.
+    Changes before `copied_lsn` are in the copy that the lake table began as; `filenode` tells whether PostgreSQL wrote
+    the rows anew since.
+    """
+
+    table_name: str
+    relation_oid: int
+    schema_name: str
+    relation_name: str
+    key: str
+    filenode: int
+    copied_lsn: int
+    columns: tuple[tuple[int, str, int, int, int], ...]
 
 
 class Catalog:
@@ -573,6 +603,29 @@ def stream_checkpoint(conn: Connection) -> StreamCheckpoint | None:
         "SELECT epoch, term, (lsn - '0/0'::pg_lsn)::bigint, committed_at, noted_at FROM chronolake_checkpoint"
     ).fetchone()
     return StreamCheckpoint(*row) if row else None
+
+
+def relation_notes(conn: Connection) -> list[RelationNote]:
+    """What was noted of each lake table that has followed PostgreSQL."""
+    rows = conn.execute(
+        "SELECT table_name, relation_oid, schema_name, relation_name, key, filenode,"
+        " (copied_lsn - '0/0'::pg_lsn)::bigint, columns FROM chronolake_relations"
+    )
+    return [RelationNote(*(*row[:7], tuple(tuple(column) for column in row[7]))) for row in rows]
+
+
+def note_relation(conn: Connection, note: RelationNote) -> None:
+    """Write down the shape that a lake table follows from this commit on."""
+    conn.execute(
+        "INSERT INTO chronolake_relations AS held (table_name, relation_oid, schema_name, relation_name, key, filenode,"
+        " copied_lsn, columns) VALUES (%(table_name)s, %(relation_oid)s, %(schema_name)s, %(relation_name)s,"
+        " %(key)s, %(filenode)s, %(copied_lsn)s, %(columns)s)"
+        " ON CONFLICT (table_name) DO UPDATE SET relation_oid = excluded.relation_oid,"
+        " schema_name = excluded.schema_name, relation_name = excluded.relation_name,"
+        " key = excluded.key, filenode = excluded.filenode,"
+        " copied_lsn = excluded.copied_lsn, columns = excluded.columns",
+        vars(note) | {"copied_lsn": lsn_text(note.copied_lsn), "columns": Jsonb(note.columns)},
+    )
 
 
 def lsn_text(lsn: int) -> str:

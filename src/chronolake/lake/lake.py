@@ -31,7 +31,7 @@ from chronolake.lake import catalog, schema, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, FileCounts, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
-from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, StreamCheckpoint
+from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, RelationNote, StreamCheckpoint
 from chronolake.lake.compaction import TARGET_FILE_BYTES, Compactor, Limits
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
@@ -329,6 +329,31 @@ class Lake:
         """Write down how far the stream is where nothing in it was for the lake; no snapshot is made."""
         with self._commits.reading() as conn:
             commits.note_checkpoint(conn, checkpoint)
+
+    def columns(self, table_name: str) -> dict[str, tuple[int, str]]:
+        """DuckLake's number and DuckDB's type of each column that a table has now; none where there is no table."""
+        with self._reading() as cursor:
+            kinds = catalog.columns(cursor).get(table_name, {})
+        held = self._commits.tables().get(table_name)
+        return {name: (held.columns[name], kind) for name, kind in kinds.items()} if held else {}
+
+    def evolve(self, statements: Sequence[str]) -> None:
+        """Run statements that define tables and columns, in one commit of their own.
+
+        Raises:
+            LakeBusy: another process committed at the same time.
+            LakeUnavailable: the catalog was lost.
+        """
+        with self._writing, self._reading() as cursor:
+            cursor.execute("BEGIN")
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.execute("COMMIT")
+
+    def relation_notes(self) -> list[RelationNote]:
+        """The shape of PostgreSQL's table that each lake table has followed last."""
+        with self._commits.reading() as conn:
+            return commits.relation_notes(conn)
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Add `rows` to the lake alone, without PostgreSQL: for benchmarks, and for lakes that are only read.

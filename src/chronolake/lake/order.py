@@ -122,6 +122,8 @@ def _ranks(values: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Numbers that order as the values do: times as they are, texts by their place among distinct ones."""
     if pa.types.is_timestamp(values.type):
         return _numbers(values.cast(pa.int64()))
+    if values.type == pa.uuid():
+        values = pa.chunked_array([chunk.storage for chunk in values.chunks], pa.binary(16))
     encoded = values.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()

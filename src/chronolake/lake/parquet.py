@@ -56,6 +56,16 @@ def with_field_ids(rows: pa.Table, ids: dict[str, int]) -> pa.Table:
     return pa.Table.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
+def names_by_field(path: Path) -> dict[int, str]:
+    """What a lake file calls each of the lake's columns, by the lake's number of it."""
+    found = {}
+    for field in pq.read_schema(path):
+        number = (field.metadata or {}).get(b"PARQUET:field_id")
+        if number is not None:
+            found[int(number)] = field.name
+    return found
+
+
 def _write(rows: pa.Table, sink: BinaryIO, parquet: ParquetSettings) -> None:
     zstd = parquet.compression == "ZSTD"
     with pq.ParquetWriter(

@@ -1,6 +1,16 @@
 """PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
 
-from chronolake.oltp import dead_letters, domains, imports, ledger, projects, quarantine, rows, sync_tables
+from chronolake.oltp import (
+    dead_letters,
+    domains,
+    imports,
+    ledger,
+    projects,
+    quarantine,
+    relations,
+    rows,
+    sync_tables,
+)
 from chronolake.oltp.database import Database, current_lsn
 from chronolake.oltp.embedded import client_program
 
@@ -14,6 +24,7 @@ __all__ = [
     "ledger",
     "projects",
     "quarantine",
+    "relations",
     "rows",
     "sync_tables",
 ]

@@ -8,22 +8,19 @@ import uuid
 from collections.abc import Iterator
 
 import psycopg
-import pyarrow as pa
 
-from chronolake.capture.columns import TABLES, Table
+from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
-from chronolake.errors import DatabaseError, DatabaseUnavailable
-from chronolake.lake import Lake, StreamCheckpoint, TableChanges
-from chronolake.lake.keys import keys_of
-from chronolake.oltp import Database, ledger, replication
-from chronolake.oltp import rows as row_store
+from chronolake.errors import DatabaseError
+from chronolake.lake import Lake, StreamCheckpoint, note_relation
+from chronolake.oltp import Database, relations, replication, sync_tables
 from chronolake.oltp.replication import ReplicationConnection, SlotFacts
 from chronolake.settings import Settings
+from chronolake.sync.copying import held_batches, seen, whole
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.schema import Parked
+from chronolake.sync.shapes import CopyPlan, Shapes, lake_name, syncable
 from chronolake.telemetry import logs
-
-#: Rows that are copied at a time.
-COPY_ROWS = 100_000
 
 _log = logs.get_logger(__name__)
 
@@ -76,34 +73,40 @@ class Epochs:
             _log.warning("sync.slot_held", reason=error.message)
 
     def _copy(self, snapshot: str, checkpoint: StreamCheckpoint) -> None:
-        """Let the lake hold what `snapshot` shows, in one commit with the checkpoint that stands for it."""
-        try:
-            with psycopg.connect(
-                self._database.url, options="-c search_path=chronolake,public -c timezone=UTC"
-            ) as conn:
-                conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                conn.execute(psycopg.sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
-                batches = ledger.pending(conn)
-                applied = self._lake.applied([batch.batch_id for batch in batches])
-                self._lake.apply_changes(
-                    (changes for table in TABLES.values() for changes in self._whole(conn, table)),
-                    checkpoint=checkpoint,
-                    batches=[
-                        (batch.batch_id, batch.table_name, batch.message_lsn, batch.rows)
-                        for batch in batches
-                        if batch.batch_id not in applied
-                    ],
+        """Let the lake hold what `snapshot` shows, in one commit with the checkpoint that stands for it.
+
+        Tables whose shape the lake cannot have are parked.
+        """
+        shapes = Shapes(lake=self._lake, database=self._database)
+        with seen(self._database, snapshot) as conn:
+            plans = list(self._plans(conn, shapes, checkpoint))
+
+            def noting(commit: psycopg.Connection) -> None:
+                for plan in plans:
+                    note_relation(commit, plan.note)
+
+            self._lake.apply_changes(
+                (changes for plan in plans for changes in whole(conn, plan)),
+                checkpoint=checkpoint,
+                batches=held_batches(conn, self._lake, set(TABLES)),
+                within=noting,
+            )
+        with self._database.connection() as conn:
+            for plan in plans:
+                sync_tables.followed(
+                    conn, plan.table.name, lsn=format_lsn(checkpoint.lsn), epoch=checkpoint.epoch
                 )
-        except psycopg.Error as error:
-            raise DatabaseUnavailable(f"PostgreSQL: {str(error).strip()}") from error
         _log.info("sync.copied", lsn=format_lsn(checkpoint.lsn))
 
-    def _whole(self, conn: psycopg.Connection, table: Table) -> Iterator[TableChanges]:
-        """The table emptied, then its rows piece by piece."""
-        nothing = keys_of(pa.array([], pa.int64()))
-        yield TableChanges(table, table.arrow_schema.empty_table(), nothing, truncated=True)
-        for rows in row_store.whole(conn, table, fetch_rows=COPY_ROWS):
-            yield TableChanges(table, rows, nothing)
+    def _plans(
+        self, conn: psycopg.Connection, shapes: Shapes, checkpoint: StreamCheckpoint
+    ) -> Iterator[CopyPlan]:
+        for source in syncable(relations.published(conn)):
+            plan = shapes.plan_copy(conn, source, checkpoint.lsn)
+            if isinstance(plan, Parked):
+                shapes.park(lake_name(source), plan)
+            else:
+                yield shapes.prepare(plan)
 
 
 def broken(held: StreamCheckpoint | None, slot: SlotFacts | None, history: str) -> str | None:

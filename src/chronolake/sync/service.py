@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chronolake.errors import ChronolakeError
+from chronolake.errors import ChronolakeError, TableNotParked
 from chronolake.lake import Lake
 from chronolake.loop import Loop
 from chronolake.oltp import Database, current_lsn, ledger, replication, sync_tables
@@ -102,6 +102,16 @@ class DataSyncService:
             ChronolakeError: the lake or PostgreSQL failed.
         """
         self.worker.reach(lsn)
+
+    def resume(self, table_name: str) -> None:
+        """Have a parked table copied anew and followed again by whoever leads; `reach` waits for it.
+
+        Raises:
+            TableNotParked: no table of that name is parked.
+        """
+        with self._database.connection() as conn:
+            if not sync_tables.resume(conn, table_name):
+                raise TableNotParked(f"no table {table_name} is parked", table=table_name)
 
     def sweep(self) -> int:
         """Remove staged files that nobody will ask for; how many."""

@@ -29,8 +29,8 @@ class Spool:
         self.rows = 0
         #: what dual-write messages say, by the (sub)transaction that wrote them
         self.batches: dict[int, dict[str, object]] = {}
-        #: what it told of relations, likewise
-        self.told: list[tuple[int, Relation]] = []
+        #: what it tells of relations, with the (sub)transaction that told it
+        self._relations: list[tuple[int, Relation]] = []
 
     def add(self, xid: int, message: bytes) -> None:
         """Keep one message of the transaction `xid`."""
@@ -38,6 +38,15 @@ class Spool:
         self._file.write(message)
         self.bytes += len(message)
         self.rows += 1
+
+    def tell(self, xid: int, relation: Relation) -> None:
+        """Keep in mind what the transaction says of a relation, so that nobody must look for it."""
+        self._relations.append((xid, relation))
+
+    @property
+    def relations(self) -> list[Relation]:
+        """What the transaction says of relations, as far as it was not aborted, in order."""
+        return [relation for xid, relation in self._relations if xid not in self._aborted]
 
     def abort(self, xid: int) -> None:
         """Leave out what the subtransaction `xid` did."""
@@ -47,11 +56,6 @@ class Spool:
     def batch(self) -> dict[str, object] | None:
         """What the transaction's dual-write message says, if it has one that was not aborted."""
         return next((words for xid, words in self.batches.items() if xid not in self._aborted), None)
-
-    @property
-    def relations(self) -> Iterator[Relation]:
-        """The relations that the transaction told of, in order, where that was not aborted."""
-        return (relation for xid, relation in self.told if xid not in self._aborted)
 
     def messages(self) -> Iterator[bytes]:
         """The messages of what was not aborted, in order."""

@@ -6,11 +6,11 @@ the lake at its message's place in the stream is in order with every change of t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chronolake import faults
-from chronolake.capture.columns import TABLES
+from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import StagedBatch, StagedFile, stage, verify
 from chronolake.oltp import Database, imports, ledger
 from chronolake.oltp import rows as row_store
@@ -43,8 +43,13 @@ class StagedBatches:
         metrics.LEDGER_PENDING.set(len(found))
         return found
 
-    def files(self, group: Sequence[ledger.LedgerBatch]) -> tuple[list[StagedBatch], set[str]]:
+    def files(
+        self, group: Sequence[ledger.LedgerBatch], evolved: Mapping[str, tuple[Table, set[str]]]
+    ) -> tuple[list[StagedBatch], set[str]]:
         """The staged files of a group; one that is missing or harmed is written anew from PostgreSQL's rows.
+
+        So are those of tables that have `evolved`, for ingest stages the columns of the registry: by name the table as
+        it is now, and its columns that PostgreSQL writes as text.
 
         Such rows are as they are now. What the stream still brings of them leaves them as they are, or newer; the
         tables that have such rows are named.
@@ -54,10 +59,11 @@ class StagedBatches:
             file = StagedFile(
                 path=self._path(batch), rows=batch.rows, bytes=batch.bytes, checksum=batch.checksum
             )
-            if not verify(file):
-                file = self._restaged(batch)
+            table, rendered = evolved.get(batch.table_name, (TABLES[batch.table_name], set[str]()))
+            if batch.table_name in evolved or not verify(file):
+                file = self._restaged(batch, table, rendered)
                 restaged.add(batch.table_name)
-            found.append(StagedBatch(batch.batch_id, TABLES[batch.table_name], file, batch.message_lsn))
+            found.append(StagedBatch(batch.batch_id, table, file, batch.message_lsn))
         return found, restaged
 
     def done(self, group: Sequence[ledger.LedgerBatch], snapshot_id: int) -> None:
@@ -99,11 +105,12 @@ class StagedBatches:
             removed += 1
         return removed
 
-    def _restaged(self, batch: ledger.LedgerBatch) -> StagedFile:
+    def _restaged(self, batch: ledger.LedgerBatch, table: Table, rendered: set[str]) -> StagedFile:
         _log.warning("lake.restaged", batch_id=batch.batch_id, path=batch.path, rows=batch.rows)
-        table = TABLES[batch.table_name]
         with self._database.connection() as conn:
-            rows = row_store.of_batch(conn, table, batch.batch_id, fetch_rows=self._settings.sync.batch_size)
+            rows = row_store.of_batch(
+                conn, table, batch.batch_id, fetch_rows=self._settings.sync.batch_size, rendered=rendered
+            )
         self._folder.mkdir(parents=True, exist_ok=True)
         return stage(table, rows, self._path(batch), self._settings.parquet)
 

@@ -4,7 +4,7 @@ Decoding and folding happen when the stretch is applied, table by table, so that
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -13,7 +13,8 @@ import pyarrow as pa
 from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import TableChanges
 from chronolake.sync.fold import fold
-from chronolake.sync.messages import Relation
+from chronolake.sync.shapes import Reading, Shapes
+from chronolake.sync.texts import read_texts
 from chronolake.sync.transactions import Part, Segment, Transaction, Truncation
 from chronolake.sync.tuples import Changes, decode_changes
 
@@ -36,7 +37,7 @@ class Stretch:
     """Transactions in commit order, from right after one checkpoint up to `lsn`."""
 
     pieces: Callable[[Transaction], Iterator[tuple[Part, ...]]]
-    relations: Mapping[int, Relation]
+    shapes: Shapes
     lsn: int
     committed_at: datetime
     transactions: list[Transaction] = field(default_factory=list)
@@ -88,22 +89,27 @@ class Stretch:
             for part in parts:
                 if isinstance(part, Truncation):
                     for oid in part.relation_oids:
-                        by_oid[oid] = _OfTable(truncated=True)
-                elif part.relation.name != batch_table:
+                        if self.shapes.follows(oid, transaction.commit_lsn):
+                            by_oid[oid] = _OfTable(truncated=True)
+                elif part.relation.name != batch_table and self.shapes.follows(
+                    part.relation.oid, transaction.commit_lsn
+                ):
                     # Rows of a staged batch come by its file.
                     by_oid.setdefault(part.relation.oid, _OfTable()).segments.append((transaction, part))
         for oid, of_table in by_oid.items():
-            relation = self.relations.get(oid)
-            table = BY_POSTGRES_NAME.get(relation.name) if relation is not None else None
-            if table is not None:
-                decoded = list(_decoded(table, of_table, bury))
-                lsns = [transaction.commit_lsn for transaction, _ in of_table.segments]
-                yield fold(
-                    table,
-                    decoded,
-                    truncated=of_table.truncated,
-                    careful=bool(lsns) and min(lsns) < careful.get(table.name, 0),
-                )
+            name = self.shapes.name_of(oid)
+            # Not of a table that is parked, or that nobody has copied yet: its changes will be in the copy.
+            if name is None or not (of_table.truncated or of_table.segments):
+                continue
+            table = self.shapes.table(name)
+            decoded = list(_decoded(table, self.shapes, of_table, bury))
+            lsns = [transaction.commit_lsn for transaction, _ in of_table.segments]
+            yield fold(
+                table,
+                decoded,
+                truncated=of_table.truncated,
+                careful=bool(lsns) and min(lsns) < careful.get(table.name, 0),
+            )
 
 
 def touched(transaction: Transaction) -> set[str]:
@@ -123,40 +129,55 @@ class _OfTable:
 
 
 def _decoded(
-    table: Table, of_table: _OfTable, bury: Callable[[DeadLetter, Transaction], None]
+    table: Table, shapes: Shapes, of_table: _OfTable, bury: Callable[[DeadLetter, Transaction], None]
 ) -> Iterator[Changes]:
     """Decode segment by segment; neighbours of one relation and form together."""
     run: list[tuple[Transaction, Segment]] = []
     for pair in of_table.segments:
         if run and (run[-1][1].relation != pair[1].relation or run[-1][1].streamed != pair[1].streamed):
-            yield _decode_run(table, run, bury)
+            yield _decode_run(table, shapes, run, bury)
             run = []
         run.append(pair)
     if run:
-        yield _decode_run(table, run, bury)
+        yield _decode_run(table, shapes, run, bury)
 
 
 def _decode_run(
-    table: Table, run: list[tuple[Transaction, Segment]], bury: Callable[[DeadLetter, Transaction], None]
+    table: Table,
+    shapes: Shapes,
+    run: list[tuple[Transaction, Segment]],
+    bury: Callable[[DeadLetter, Transaction], None],
 ) -> Changes:
     relation, streamed = run[0][1].relation, run[0][1].streamed
+    reading = shapes.reading(table.name, relation)
     messages = [message for _, segment in run for message in segment.messages]
-    wanted = _wanted(table, relation)
-    changes = decode_changes(relation, messages, wanted, streamed=streamed)
+    changes = decode_changes(relation, messages, reading.wanted, streamed=streamed, types=reading.types)
     dead = _dead(changes)
     if dead:
         owners = [transaction for transaction, segment in run for _ in segment.messages]
         for row, column in sorted(dead.items()):
-            reason = f"the value of {column} does not fit the lake's type {wanted[column]}"
+            reason = f"the value of {column} does not fit the lake's type {reading.wanted[column]}"
             bury(DeadLetter(table, chr(changes.kinds[row]), reason, messages[row]), owners[row])
         living = [message for row, message in enumerate(messages) if row not in dead]
-        changes = decode_changes(relation, living, wanted, streamed=streamed)
-    return changes
+        changes = decode_changes(relation, living, reading.wanted, streamed=streamed, types=reading.types)
+    return _in_the_lakes_words(changes, reading, table)
 
 
-def _wanted(table: Table, relation: Relation) -> dict[str, pa.DataType]:
-    sent = {column.name for column in relation.columns}
-    return {column.name: column.arrow for column in table.stored if column.name in sent}
+def _in_the_lakes_words(changes: Changes, reading: Reading, table: Table) -> Changes:
+    """The changes under the lake's names, with what rows of an older shape have in columns that came later."""
+    if not reading.fills and all(name == lake for name, lake in reading.names.items()):
+        return changes
+    new, old = (
+        rows.rename_columns([reading.names[name] for name in rows.column_names])
+        for rows in (changes.new, changes.old)
+    )
+    for name, text in reading.fills.items():
+        kind = table[name].arrow
+        value, _ = read_texts((pa.array([text]), None), kind)
+        filled = value.take(pa.array(np.zeros(len(changes), np.int64)))
+        new = new.append_column(pa.field(name, kind), filled)
+    unchanged = {reading.names[name]: mask for name, mask in changes.unchanged.items()}
+    return replace(changes, new=new, old=old, unchanged=unchanged)
 
 
 def _dead(changes: Changes) -> dict[int, str]:

@@ -13,11 +13,14 @@ from psycopg import Connection
 from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
 from chronolake.lake import Lake, StreamCheckpoint
-from chronolake.oltp import Database, current_lsn, dead_letters
+from chronolake.oltp import Database, current_lsn, dead_letters, relations, sync_tables
 from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
+from chronolake.sync.copying import Copier
 from chronolake.sync.leader import Leadership
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.schema import unpublished
+from chronolake.sync.shapes import Shapes, lake_name, syncable
 from chronolake.sync.staged import StagedBatches, first_group
 from chronolake.sync.stretch import DeadLetter, Stretch, touched
 from chronolake.sync.transactions import Assembler, Transaction
@@ -58,6 +61,8 @@ class Term:
         stream: ReplicationConnection,
         leadership: Leadership,
         assembler: Assembler,
+        shapes: Shapes,
+        copier: Copier,
         checkpoint: StreamCheckpoint,
         careful: dict[str, int],
         batch_size: int,
@@ -69,6 +74,8 @@ class Term:
         self._stream = stream
         self._leadership = leadership
         self._assembler = assembler
+        self._shapes = shapes
+        self._copier = copier
         self._careful = careful
         self._batch_size = batch_size
         self._clock = clock
@@ -82,9 +89,14 @@ class Term:
         self._stretch = self._new_stretch()
         self._stretch_since = 0.0
         self._told_at = 0.0
+        self._looked_at = 0.0
+        #: tables that are published no more, and the LSN up to which the stream may still bring changes of them
+        self._leaving: dict[str, int] = {}
 
     def has_reached(self, target: int) -> bool:
         """Whether the lake has everything that was committed before `target`."""
+        if self._leaving:
+            return False
         return self._checkpoint.lsn >= target and not first_group(self._staged.pending(), target)
 
     def round(self, *, hurried: bool) -> None:
@@ -95,6 +107,7 @@ class Term:
             DecodeError: the stream is broken.
             LakeError: the lake could not take the changes; the next term begins at the checkpoint.
         """
+        self._look_at_tables(hurried=hurried)
         waiting = hurried or bool(self._stretch.transactions)
         items = self._stream.read(max_bytes=READ_BYTES, wait_s=LINGER_S if waiting else IDLE_S)
         self._look_at_ledger()
@@ -108,6 +121,32 @@ class Term:
         if self._batches_are_due(hurried=hurried):
             self._bring_batches(self._watermark)
         self._tell(hurried=hurried)
+
+    def _look_at_tables(self, *, hurried: bool) -> None:
+        """Copy the tables that are new in the publication or that somebody asked for, and park those that left it."""
+        now = time.monotonic()
+        if not hurried and now - self._looked_at < CONFIRM_S:
+            return
+        self._looked_at = now
+        with self._database.connection() as conn:
+            published = relations.published(conn)
+            asked = sync_tables.resumed(conn)
+            lsn = lsn_of(current_lsn(conn))
+        self._shapes.leave_out(asked)
+        by_name = {lake_name(table): table for table in syncable(published)}
+        for name in sorted(asked - by_name.keys()):
+            self._shapes.park(name, unpublished(name))
+        wanted = [by_name[name] for name in sorted(asked & by_name.keys())]
+        for source in [*wanted, *self._shapes.unknown(published)]:
+            self._apply_stretch()
+            self._copier.copy_table(source, self._shapes, self._checkpoint)
+        lost = self._shapes.lost(published)
+        self._leaving = {name: known for name, known in self._leaving.items() if name in lost}
+        for name in lost:
+            # What it changed before it left may still be on its way.
+            if self._checkpoint.lsn >= self._leaving.setdefault(name, lsn):
+                self._shapes.park(name, unpublished(name))
+                del self._leaving[name]
 
     def _look_at_ledger(self) -> None:
         with self._database.connection() as conn:
@@ -123,11 +162,26 @@ class Term:
         earlier = [b for b in self._pending if lsn_of(b.message_lsn or "0/0") < transaction.commit_lsn]
         if any(TABLES[batch.table_name].postgres_table in tables for batch in earlier):
             self._bring_batches(transaction.commit_lsn)
+        self._follow_shapes(transaction)
         if not self._stretch.transactions:
             self._stretch_since = time.monotonic()
         self._stretch.add(transaction)
         self._watermark = max(self._watermark, transaction.lsn)
         if self._stretch.rows >= self._batch_size * BEHIND_FACTOR or self._stretch.bytes >= STRETCH_BYTES:
+            self._flush()
+
+    def _follow_shapes(self, transaction: Transaction) -> None:
+        """Let the lake have the shapes that a transaction's rows are of; rows before them go in the old ones."""
+        for relation in self._assembler.relations_of(transaction):
+            if not self._shapes.follows(relation.oid, transaction.commit_lsn):
+                continue
+            met = self._shapes.meet(relation)
+            if met is not None:
+                self._apply_stretch()
+                self._shapes.follow(relation, met)
+
+    def _apply_stretch(self) -> None:
+        if self._stretch.transactions:
             self._flush()
 
     def _is_due(self, *, hurried: bool, at_hand: bool) -> bool:
@@ -159,6 +213,7 @@ class Term:
             within=self._in_commit(letters),
         )
         self._checkpoint = checkpoint
+        self._shapes.noted()
         seconds = time.monotonic() - started
         metrics.SYNC_COMMIT_SECONDS.observe(seconds)
         for outcome in applied.outcomes:
@@ -190,6 +245,7 @@ class Term:
                     raw=letter.raw,
                 )
                 metrics.SYNC_DEAD_LETTERS.labels(table=letter.table.name).inc()
+            self._shapes.noting(conn)
             self._leadership.check()
 
         return within
@@ -199,7 +255,10 @@ class Term:
         while group := first_group(self._pending, upto_lsn):
             if any(TABLES[batch.table_name].postgres_table in self._stretch.tables for batch in group):
                 self._flush()
-            files, restaged = self._staged.files(group)
+            more = {name: self._shapes.more_columns(name) for name in {batch.table_name for batch in group}}
+            files, restaged = self._staged.files(
+                group, {name: columns for name, columns in more.items() if columns is not None}
+            )
             ahead: dict[str, int] = {}
             if restaged:
                 # Their rows are as they are now, and the stream still brings how they came to be so.
@@ -233,7 +292,7 @@ class Term:
     def _new_stretch(self) -> Stretch:
         return Stretch(
             pieces=self._assembler.pieces,
-            relations=self._assembler.relations,
+            shapes=self._shapes,
             lsn=self._checkpoint.lsn,
             committed_at=self._checkpoint.committed_at,
         )

@@ -6,7 +6,7 @@ together for `tuples.py` to decode at once.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chronolake.errors import DecodeError
@@ -73,8 +73,6 @@ class Transaction:
 class _Open:
     """A transaction that is being put together."""
 
-    #: the relations that were told of, by oid
-    relations: dict[int, Relation]
     parts: list[Part] = field(default_factory=list)
     #: where the next row of a relation goes: rows of several relations need no order among them
     segments: dict[int, Segment] = field(default_factory=dict)
@@ -112,27 +110,39 @@ class Assembler:
             if self._block is not None:
                 self._within_block(self._block, item)
             elif item[0] in _ROWS and self._open is not None:
-                self._row(self._open, item, streamed=False)
+                _row(self._open, item, self._relations, streamed=False)
             else:
                 yield from self._control(item)
+
+    def relations_of(self, transaction: Transaction) -> list[Relation]:
+        """The relations whose rows a transaction changes, as it tells of them, in order."""
+        if transaction.spool is not None:
+            return transaction.spool.relations
+        found = []
+        for part in transaction.parts:
+            if isinstance(part, Segment):
+                found.append(part.relation)
+            else:
+                found += [self._relations[oid] for oid in part.relation_oids if oid in self._relations]
+        return found
 
     def pieces(self, transaction: Transaction) -> Iterator[tuple[Part, ...]]:
         """The parts of a transaction, at most ROWS_PER_PIECE rows at a time."""
         if transaction.spool is None:
             yield transaction.parts
             return
-        # A streamed transaction tells of all relations itself, as they were then; by now the stream is further.
-        relations: dict[int, Relation] = {}
-        held = _Open(relations)
+        held = _Open()
+        # Its own: what came after it may have told of newer shapes.
+        relations = dict(self._relations)
         for message in transaction.spool.messages():
             kind = message[0]
             if kind in _ROWS:
-                self._row(held, message, streamed=True)
+                _row(held, message, relations, streamed=True)
                 if held.rows >= ROWS_PER_PIECE or held.bytes >= BYTES_PER_PIECE:
                     yield tuple(held.parts)
-                    held = _Open(relations)
+                    held = _Open()
             else:
-                self._statement(held, message, streamed=True)
+                _statement(held, message, relations, streamed=True)
         yield tuple(held.parts)
 
     def _control(self, item: bytes) -> Iterator[Transaction]:
@@ -141,7 +151,7 @@ class Assembler:
             message = parse_message(item)
             match message:
                 case Begin():
-                    self._open = _Open(self._relations)
+                    self._open = _Open()
                 case Commit(commit_lsn, end_lsn, committed_at):
                     if self._open is None:
                         raise DecodeError("a commit without a beginning")
@@ -162,8 +172,8 @@ class Assembler:
                 case StreamCommit():
                     spool = self._spools.take(message.xid)
                     if spool is not None:
-                        # The server tells of them no more, although only now the rest of the stream knows them.
-                        self._relations.update((relation.oid, relation) for relation in spool.relations)
+                        # What comes next may have rows of relations that only this transaction told of.
+                        self._relations |= {relation.oid: relation for relation in spool.relations}
                         yield Transaction(
                             message.commit_lsn,
                             message.end_lsn,
@@ -177,7 +187,7 @@ class Assembler:
                 case _:
                     raise DecodeError(f"{item[:1]!r} is out of place")
         else:
-            self._statement(self._open, item, streamed=False)
+            _statement(self._open, item, self._relations, streamed=False)
 
     def _within_block(self, block: int, item: bytes) -> None:
         if item[0] == ord("E"):
@@ -190,43 +200,45 @@ class Assembler:
         spool = self._spools.of(block)
         xid = int.from_bytes(item[1:5])
         spool.add(xid, item)
-        if item[0] in b"MR":
+        if item[0] == ord("R"):
+            relation = parse_message(item, streamed=True)
+            if isinstance(relation, Relation):
+                spool.tell(xid, replace(relation, xid=None))
+        elif item[0] == ord("M"):
             message = parse_message(item, streamed=True)
-            if isinstance(message, Relation):
-                spool.told.append((xid, message))
-            elif isinstance(message, LogicalMessage) and (batch := _batch_of(message)):
+            if isinstance(message, LogicalMessage) and (batch := _batch_of(message)):
                 spool.batches[xid] = batch
 
-    def _statement(self, held: _Open | None, item: bytes, *, streamed: bool) -> None:
-        message = parse_message(item, streamed=streamed)
-        match message:
-            case Relation():
-                if held is None:
-                    self._relations[message.oid] = message
-                else:
-                    held.relations[message.oid] = message
-                    held.segments.pop(message.oid, None)
-            case Truncate() if held is not None:
-                held.parts.append(Truncation(message.relation_oids))
-                for oid in message.relation_oids:
-                    held.segments.pop(oid, None)
-            case LogicalMessage() if held is not None:
-                held.batch = _batch_of(message) or held.batch
-            case _:
-                return
 
-    def _row(self, held: _Open, item: bytes, *, streamed: bool) -> None:
-        oid = int.from_bytes(item[5:9] if streamed else item[1:5])
-        segment = held.segments.get(oid)
-        if segment is None:
-            relation = held.relations.get(oid)
-            if relation is None:
-                raise DecodeError(f"rows of a relation {oid} that the stream told nothing of")
-            segment = held.segments[oid] = Segment(relation, streamed)
-            held.parts.append(segment)
-        segment.messages.append(item)
-        held.rows += 1
-        held.bytes += len(item)
+def _statement(held: _Open | None, item: bytes, relations: dict[int, Relation], *, streamed: bool) -> None:
+    message = parse_message(item, streamed=streamed)
+    match message:
+        case Relation():
+            relations[message.oid] = replace(message, xid=None)
+            if held is not None:
+                held.segments.pop(message.oid, None)
+        case Truncate() if held is not None:
+            held.parts.append(Truncation(message.relation_oids))
+            for oid in message.relation_oids:
+                held.segments.pop(oid, None)
+        case LogicalMessage() if held is not None:
+            held.batch = _batch_of(message) or held.batch
+        case _:
+            return
+
+
+def _row(held: _Open, item: bytes, relations: dict[int, Relation], *, streamed: bool) -> None:
+    oid = int.from_bytes(item[5:9] if streamed else item[1:5])
+    segment = held.segments.get(oid)
+    if segment is None:
+        relation = relations.get(oid)
+        if relation is None:
+            raise DecodeError(f"rows of a relation {oid} that the stream told nothing of")
+        segment = held.segments[oid] = Segment(relation, streamed)
+        held.parts.append(segment)
+    segment.messages.append(item)
+    held.rows += 1
+    held.bytes += len(item)
 
 
 def _batch_of(message: LogicalMessage) -> dict[str, object] | None:

@@ -18,9 +18,11 @@ from chronolake.loop import Loop, LoopState, running
 from chronolake.oltp import Database, current_lsn, replication
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
 from chronolake.settings import Settings
+from chronolake.sync.copying import Copier
 from chronolake.sync.epoch import Epochs
 from chronolake.sync.leader import Leadership, leading
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.shapes import Shapes
 from chronolake.sync.spool import Spools
 from chronolake.sync.staged import StagedBatches
 from chronolake.sync.term import Term
@@ -138,6 +140,10 @@ class SyncWorker(Loop):
                     stream=stream,
                     leadership=leadership,
                     assembler=Assembler(spools),
+                    shapes=Shapes(lake=self._lake, database=self._database),
+                    copier=Copier(
+                        database=self._database, lake=self._lake, clock=self._clock, timeout_s=timeout_s
+                    ),
                     checkpoint=checkpoint,
                     careful=self._lake.restaged(),
                     batch_size=self._settings.sync.batch_size,
