@@ -90,9 +90,10 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_import_idx ON quarantine (import_id, id);
 
 -- The lake's debts: each row is a batch whose staged file the committer carries to the lake.
+-- It refers to nothing, so that no cascade takes what the lake is owed.
 CREATE TABLE ledger (
     batch_id bigint PRIMARY KEY,
-    import_id bigint NOT NULL REFERENCES imports (id),
+    import_id bigint NOT NULL,
     table_name text NOT NULL,
     path text NOT NULL,
     rows bigint NOT NULL,

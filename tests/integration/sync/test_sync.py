@@ -465,6 +465,18 @@ def test_a_staged_file_that_is_gone_and_what_became_of_its_rows(open_world, cdx,
         world.equal()
 
 
+def test_a_promise_outlives_the_account_of_its_import(world, cdx):
+    """Truncating projects takes the imports along, but not the rows, and so not what the lake is owed of them."""
+    world.sync.reach()
+    ParquetPipeline(database=world.database, follower=None, settings=world.services.settings).ingest(
+        IngestRequest(paths=(str(cdx()),), project="news")
+    )
+    world.run("TRUNCATE projects CASCADE")
+    assert world.one("SELECT count(*) FROM imports") == (0,)
+    world.equal()
+    assert world.one("SELECT count(*) FROM cdx_records") == (250,)
+
+
 @contextmanager
 def arm(point):
     """The point raises an error once within the block."""
