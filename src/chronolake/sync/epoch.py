@@ -5,20 +5,20 @@ tables are copied as the new slot's snapshot shows them, while readers go on see
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 
 from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
-from chronolake.errors import DatabaseError
+from chronolake.errors import DatabaseError, ValueUnrepresentable
 from chronolake.lake import Lake, StreamCheckpoint, note_relation
 from chronolake.oltp import Database, relations, replication, sync_tables
 from chronolake.oltp.replication import ReplicationConnection, SlotFacts
 from chronolake.settings import Settings
 from chronolake.sync.copying import held_batches, seen, whole
 from chronolake.sync.lsn import format_lsn
-from chronolake.sync.schema import Parked
+from chronolake.sync.schema import RESUME, Parked
 from chronolake.sync.shapes import CopyPlan, Shapes, lake_name, syncable
 from chronolake.telemetry import logs
 
@@ -80,23 +80,37 @@ class Epochs:
         shapes = Shapes(lake=self._lake, database=self._database)
         with seen(self._database, snapshot) as conn:
             plans = list(self._plans(conn, shapes, checkpoint))
-
-            def noting(commit: psycopg.Connection) -> None:
-                for plan in plans:
-                    note_relation(commit, plan.note)
-
-            self._lake.apply_changes(
-                (changes for plan in plans for changes in whole(conn, plan)),
-                checkpoint=checkpoint,
-                batches=held_batches(conn, self._lake, set(TABLES)),
-                within=noting,
-            )
+            while True:
+                try:
+                    self._apply(conn, plans, checkpoint)
+                    break
+                except ValueUnrepresentable as error:
+                    # One table's odd row is no reason for the others to wait.
+                    name = str(error.facts["table"])
+                    shapes.park(
+                        name, Parked(error.message, f"{error.hint} Then: {RESUME.format(table=name)}")
+                    )
+                    plans = [plan for plan in plans if plan.table.name != name]
         with self._database.connection() as conn:
             for plan in plans:
                 sync_tables.followed(
                     conn, plan.table.name, lsn=format_lsn(checkpoint.lsn), epoch=checkpoint.epoch
                 )
         _log.info("sync.copied", lsn=format_lsn(checkpoint.lsn))
+
+    def _apply(
+        self, conn: psycopg.Connection, plans: Sequence[CopyPlan], checkpoint: StreamCheckpoint
+    ) -> None:
+        def noting(commit: psycopg.Connection) -> None:
+            for plan in plans:
+                note_relation(commit, plan.note)
+
+        self._lake.apply_changes(
+            (changes for plan in plans for changes in whole(conn, plan)),
+            checkpoint=checkpoint,
+            batches=held_batches(conn, self._lake, set(TABLES)),
+            within=noting,
+        )
 
     def _plans(
         self, conn: psycopg.Connection, shapes: Shapes, checkpoint: StreamCheckpoint
