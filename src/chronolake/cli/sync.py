@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chronolake.capture.columns import TABLES, Table
 from chronolake.cli.output import print_json, print_rows, stderr
 from chronolake.errors import LakeUnavailable
 from chronolake.loop import running
@@ -46,6 +47,43 @@ def status(
         print_rows([slot], title="Replication slot")
     if tables:
         print_rows(tables, title="Tables")
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake sync verify\n\n  chronolake sync verify --table cdx_records --repair --json"
+)
+def verify(
+    table: Annotated[list[str] | None, typer.Option(help="Only this table; may be said several times.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Compare the lake with PostgreSQL, row by row, while both go on; exit code 1 where they differ."""
+    tables = _tables(table)
+    with open_services(load()) as services:
+        verdicts = of(services).verify(tables, repair=repair)
+    equal = all(verdict.equal for verdict in verdicts)
+    if as_json:
+        print_json({"equal": equal, "tables": [asdict(verdict) for verdict in verdicts]})
+    else:
+        print_rows(
+            [
+                {name: value for name, value in asdict(verdict).items() if name not in {"columns", "examples"}}
+                for verdict in verdicts
+            ],
+            title="The same" if equal else "They differ",
+        )
+        for verdict in verdicts:
+            for kind, keys in verdict.examples.items():
+                stderr.print(f"{verdict.table}: {kind}: {', '.join(keys)}", soft_wrap=True, markup=False)
+    if not equal:
+        raise typer.Exit(1)
+
+
+def _tables(names: list[str] | None) -> list[Table]:
+    for name in names or ():
+        if name not in TABLES:
+            raise typer.BadParameter(f"{name} is no table: {', '.join(TABLES)}", param_hint="--table")
+    return [TABLES[name] for name in names or TABLES]
 
 
 def of(services: Services) -> DataSyncService:

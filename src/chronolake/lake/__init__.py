@@ -5,6 +5,7 @@ from chronolake.lake.changes import Applied, TableChanges
 from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
+from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Checkpoint",
     "Lake",
     "LakeInfo",
+    "Repair",
+    "Repaired",
     "StagedBatch",
     "StagedFile",
     "StreamCheckpoint",

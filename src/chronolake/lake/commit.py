@@ -21,6 +21,7 @@ from psycopg import Connection, sql
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeBusy, LakeUnavailable
+from chronolake.lake import repairs
 from chronolake.lake.failure import Scrubber
 from chronolake.lake.layout import layout_named
 from chronolake.lake.stats import ColumnStats, wider
@@ -141,7 +142,7 @@ class Catalog:
     def set_up(self) -> None:
         """Make our own tables beside DuckLake's."""
         with self._transaction() as conn:
-            conn.execute(OWN_TABLES.encode())
+            conn.execute((OWN_TABLES + repairs.OWN_TABLE).encode())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -25,7 +25,7 @@ from psycopg.conninfo import make_conninfo
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
 from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable
-from chronolake.lake import catalog, schema, writer
+from chronolake.lake import catalog, repairs, schema, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
@@ -35,6 +35,7 @@ from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
 from chronolake.lake.parquet import ZSTD_LEVEL
+from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
 
@@ -306,6 +307,26 @@ class Lake:
         """Write down how far the stream is where nothing in it was for the lake; no snapshot is made."""
         with self._commits.reading() as conn:
             commits.note_checkpoint(conn, checkpoint)
+
+    def ask_repair(self, table: Table, keys: Sequence[str]) -> int:
+        """Ask whoever leads to make the rows of these keys as PostgreSQL's are; the wish's number."""
+        with self._commits.reading() as conn:
+            return repairs.ask(conn, table.name, keys)
+
+    def waiting_repair(self) -> Repair | None:
+        """The oldest wish that nobody has answered."""
+        with self._commits.reading() as conn:
+            return repairs.waiting(conn)
+
+    def take_repair(self, repair_id: int) -> Repaired | None:
+        """What became of a wish, once; null while nobody has answered."""
+        with self._commits.reading() as conn:
+            return repairs.take_answer(conn, repair_id)
+
+    def withdraw_repair(self, repair_id: int) -> None:
+        """Ask no longer; doing it twice is safe."""
+        with self._commits.reading() as conn:
+            repairs.withdraw(conn, repair_id)
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Add `rows` to the lake alone, without PostgreSQL: for benchmarks, and for lakes that are only read.

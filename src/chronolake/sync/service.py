@@ -1,15 +1,19 @@
 """`DataSyncService`: the plan's name for what keeps the lake equal to PostgreSQL, and says how far it is."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import Lake
 from chronolake.loop import Loop
 from chronolake.oltp import Database, current_lsn, ledger, replication, sync_tables
 from chronolake.oltp.replication import SlotFacts, lsn_of
 from chronolake.settings import Settings
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.verifier import Verifier
+from chronolake.sync.verify import Verdict, Verification
 from chronolake.sync.worker import SyncWorker
 
 
@@ -43,11 +47,15 @@ class DataSyncService:
         self._lake = lake
         self._settings = settings
         self.worker = SyncWorker(database=database, lake=lake, settings=settings)
+        self._verification = Verification(database=database, lake=lake, worker=self.worker)
+        self._verifier = Verifier(
+            self._verification, lake=lake, interval_s=settings.sync.verify_interval_s
+        )
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """What steps in the background while a door stays open."""
-        return (self.worker,)
+        return (self.worker, self._verifier) if self._settings.sync.verify_interval_s else (self.worker,)
 
     def following(self) -> AbstractContextManager[None]:
         """Within the block, what PostgreSQL commits is brought to the lake, by this process where no other does it."""
@@ -61,6 +69,17 @@ class DataSyncService:
             ChronolakeError: the lake or PostgreSQL failed.
         """
         self.worker.reach(lsn)
+
+    def verify(self, tables: Iterable[Table] = TABLES.values(), *, repair: bool = False) -> list[Verdict]:
+        """Compare `tables` (all, if none are named) with PostgreSQL; with `repair`, put right what differs.
+
+        Nothing that is on its way is told as a difference, and no difference is overlooked: `sync/verify.py` says why.
+
+        Raises:
+            LakeBusy: the lake did not come as far as PostgreSQL within CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: PostgreSQL or the lake failed.
+        """
+        return [self._verification.verify(table, repair=repair) for table in tables]
 
     def sweep(self) -> int:
         """Remove staged files that nobody will ask for; how many."""

@@ -12,12 +12,15 @@ from psycopg import Connection
 
 from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
-from chronolake.lake import Lake, StreamCheckpoint
-from chronolake.oltp import Database, current_lsn, dead_letters
+from chronolake.lake import Lake, Repair, Repaired, StreamCheckpoint
+from chronolake.lake import repairs as repair_store
+from chronolake.oltp import Database, current_lsn, dead_letters, moments
 from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
 from chronolake.sync.leader import Leadership
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.repair import plan_repair
+from chronolake.sync.scan import of_keys, versions_of
 from chronolake.sync.staged import StagedBatches, first_group
 from chronolake.sync.stretch import DeadLetter, Stretch, touched
 from chronolake.sync.transactions import Assembler, Transaction
@@ -39,6 +42,10 @@ BATCH_LINGER_S = 5.0
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.
 CONFIRM_S = 1.0
+#: How often the leader looks whether somebody asked for a repair.
+REPAIRS_S = 0.5
+#: How long a repair waits for transactions that may have changed the table.
+WRITERS_S = 5.0
 
 _log = logs.get_logger(__name__)
 
@@ -77,6 +84,7 @@ class Term:
         self._stretch = self._new_stretch()
         self._stretch_since = 0.0
         self._told_at = 0.0
+        self._repairs_at = 0.0
 
     def has_reached(self, target: int) -> bool:
         """Whether the lake has everything that was committed before `target`."""
@@ -90,6 +98,14 @@ class Term:
             DecodeError: the stream is broken.
             LakeError: the lake could not take the changes; the next term begins at the checkpoint.
         """
+        self._follow(hurried=hurried)
+        now = time.monotonic()
+        if now - self._repairs_at >= REPAIRS_S:
+            self._repairs_at = now
+            while (repair := self._lake.waiting_repair()) is not None:
+                self._repair(repair)
+
+    def _follow(self, *, hurried: bool) -> None:
         waiting = hurried or bool(self._stretch.transactions)
         items = self._stream.read(max_bytes=READ_BYTES, wait_s=LINGER_S if waiting else IDLE_S)
         self._look_at_ledger()
@@ -103,6 +119,36 @@ class Term:
         if self._batches_are_due(hurried=hurried):
             self._bring_batches(self._watermark)
         self._tell(hurried=hurried)
+
+    def _repair(self, repair: Repair) -> None:
+        """Make rows of the lake as PostgreSQL's are; `sync/repair.py` says why nothing newer is lost."""
+        table, keys = TABLES[repair.table_name], list(repair.keys)
+        with moments.moment(self._database) as seen:
+            read = of_keys(seen.conn, table, keys)
+        while not self.has_reached(lsn_of(seen.lsn)):
+            self._follow(hurried=True)
+        ended = moments.writers_ended(self._database, table.postgres_table, timeout_s=WRITERS_S)
+        with self._database.connection() as conn:
+            now = versions_of(conn, table, keys)
+        changes, repaired = plan_repair(table, keys, read, now)
+        if not ended:
+            repaired = Repaired(moved=repair.keys)
+
+        def within(conn: Connection) -> None:
+            repair_store.answer(conn, repair.repair_id, repaired)
+            self._leadership.check()
+
+        applied = self._lake.apply_changes(
+            [changes] if repaired.keys else [], checkpoint=self._checkpoint, within=within
+        )
+        _log.info(
+            "sync.repaired",
+            table=table.name,
+            keys=len(repaired.keys),
+            moved=len(repaired.moved),
+            unfit=len(repaired.unfit),
+            snapshot_id=applied.snapshot_id,
+        )
 
     def _look_at_ledger(self) -> None:
         self._pending = self._staged.pending()
