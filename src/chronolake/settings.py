@@ -171,7 +171,7 @@ class SyncSettings(_Section):
     )  # fmt: skip
     verify_interval_s: float = Field(
         default=86_400, ge=0, le=31_536_000, alias="CHRONOLAKE_VERIFY_INTERVAL",
-        description="Seconds between two comparisons of the lake with PostgreSQL while `serve` or `sync run` runs; 0: none.",
+        description="Seconds between two comparisons of the lake with PostgreSQL, where a worker runs; 0: none.",
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""Repairs that somebody asked for and the leading worker does: a table beside the catalog, so it lives and dies with it.
+"""Repairs that somebody asked for and the leading worker does: a table that lives and dies with the catalog.
 
-Only the leader commits facts to the lake, and only it knows which changes are on their way. So whoever finds a row to be
-wrong, in whichever process, asks here and waits for the answer. Asking for the same twice does no harm.
+Only the leader commits facts to the lake, and only it knows which changes are on their way. So whoever finds a row to
+be wrong, in whichever process, asks here and waits for the answer. Asking for the same twice does no harm.
 """
 
 import json

@@ -101,5 +101,7 @@ def _drain(pgconn: pq.abc.PGconn) -> None:
 
 def _told(result: pq.abc.PGresult | None) -> str:
     return (
-        result.error_message.decode(errors="replace").strip() if result is not None else "the connection ended"
+        result.error_message.decode(errors="replace").strip()
+        if result is not None
+        else "the connection ended"
     )

@@ -68,14 +68,10 @@ def hashes_sql(table: Table, source: str, *, fitting: bool = True) -> str:
     )
 
 
-def cells_sql(table: Table, source: str, also: str = "") -> str:
-    """(key as text, `also`, a hash of each column) of the rows of `source` whose key is in `wanted.key`."""
+def cells_sql(table: Table, source: str, also: str) -> str:
+    """(key as text, `also`, a hash of each column) of the rows of `source`; add a WHERE where not all are meant."""
     cells = ", ".join(f"hash({', '.join(_parts(column))})" for column in table.stored)
-    key = _named(table.key)
-    return (
-        f"SELECT {key}::VARCHAR, {also or 'NULL'}, [{cells}] FROM {source}"
-        f" WHERE {key} IN (SELECT key FROM wanted)"
-    )
+    return f"SELECT {_named(table.key)}::VARCHAR, {also}, [{cells}] FROM {source}"
 
 
 def suspects_sql(table: Table) -> str:

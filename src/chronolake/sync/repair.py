@@ -4,13 +4,14 @@ No older row is put over a newer one, and no row comes twice:
 
 1. The rows are read as a snapshot shows them, each with its version.
 2. The stream is followed until the lake has all that the snapshot shows. The lake may have more by then.
-3. Everybody who may have changed the table by now ends, and the versions are read again. A row whose version is the same
-   was not changed by anything that the lake has, so what was read is what belongs there at the checkpoint where the lake
-   stands. A row with another version is left to the stream, which brings how it became so.
+3. Everybody who may have changed the table by now ends, and the versions are read again. A row whose version is the
+   same was not changed by anything that the lake has, so what was read is what belongs there at the checkpoint where
+   the lake stands. A row with another version is left to the stream, which brings how it became so.
 4. Rows of such keys go and the rows that were read come, in one commit with that same checkpoint.
 
 Nothing comes between 3 and 4, for the leader itself does both. What the stream brings later finds the lake as if it
-had never been wrong: an update or a delete takes the row by its key, and an insert of a key that has a row cannot come.
+had never been wrong: an update or a delete takes the row by its key, and an insert of a key that has a row cannot
+come.
 """
 
 import numpy as np

@@ -39,7 +39,7 @@ def whole(conn: Connection, table: Table, pages: tuple[int, int | None] | None =
         DatabaseError: PostgreSQL refused, or the connection broke.
         DecodeError: a column is of a type from which there is no way to the lake's.
     """
-    where = sql.SQL("")
+    where: sql.Composable = sql.SQL("")
     if pages is not None:
         first, end = pages
         where = sql.SQL(" WHERE ctid >= {}::tid").format(f"({first},0)")

@@ -225,6 +225,8 @@ class Term:
                     commit_at=transaction.committed_at,
                     reason=letter.reason,
                     raw=letter.raw,
+                    key=letter.key,
+                    payload=letter.payload,
                 )
                 metrics.SYNC_DEAD_LETTERS.labels(table=letter.table.name).inc()
             self._leadership.check()

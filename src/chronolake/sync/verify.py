@@ -2,26 +2,28 @@
 
 How it looks:
 
-1. A moment of PostgreSQL is taken: a snapshot, and an LSN before which all lies that it shows. Once the lake has all that
-   was committed before that LSN, rows and fingerprints of both are summed by bucket of the key.
+1. A moment of PostgreSQL is taken: a snapshot, and an LSN before which all lies that it shows. Once the lake has all
+   that was committed before that LSN, rows and fingerprints of both are summed by bucket of the key.
 2. Of the buckets that differ, keys whose fingerprints differ are picked out, at another moment. Most of them, in a
    database that is written to, are changes on their way.
-3. These suspects are looked at one by one, at moments of their own, until each is found equal, different or unsettled.
+3. These suspects are looked at one by one, at moments of their own, until each is found equal, different or
+   unsettled.
 
 What is guaranteed:
 
 - **No change on its way is told as a difference.** A suspect is a difference only where nothing changed it while we
   looked: PostgreSQL's row has the same version (who wrote it, where it lies) before the lake was read and after
-  everybody ended who may have changed the table by then. Then every change of that key which the lake had was in what we
-  read first, so the lake must show just that. Where PostgreSQL has no such row both times, it may have come and gone
-  between; so the lake is read once more, when it has all of the second moment, and its row is one too many only where it is
-  still the same row (DuckLake's row id): a delete would have taken it. Two rows of one key are wrong at any time.
+  everybody ended who may have changed the table by then. Then every change of that key which the lake had was in what
+  we read first, so the lake must show just that. Where PostgreSQL has no such row both times, it may have come and
+  gone between; so the lake is read once more, when it has all of the second moment, and its row is one too many only
+  where it is still the same row (DuckLake's row id): a delete would have taken it. Two rows of one key are wrong at
+  any time.
 - **No difference hides.** A row that is wrong and stays so is wrong in 1, in 2 and in every look of 3. Sums of 64-bit
-  fingerprints could be equal by chance, once in 2^64. A row that is changed while we look is brought anew by the stream,
-  which puts it right. One that changes in each of the looks is told as unsettled, never as equal.
+  fingerprints could be equal by chance, once in 2^64. A row that is changed while we look is brought anew by the
+  stream, which puts it right. One that changes in each of the looks is told as unsettled, never as equal.
 
-Why no slot and no time travel: a slot is made only when every open transaction has ended, and the lake's commits are where
-the worker makes them, not where we would have one. docs/decisions/0012-verify.md has the reasons and figures.
+Why no slot and no time travel: a slot is made only when every open transaction has ended, and the lake's commits are
+where the worker makes them, not where we would have one. docs/decisions/0012-verify.md has the reasons and figures.
 """
 
 import os
@@ -39,7 +41,7 @@ import pyarrow as pa
 
 from chronolake.capture.columns import Table
 from chronolake.clock import Clock, SystemClock
-from chronolake.lake import Lake
+from chronolake.lake import Lake, Repaired
 from chronolake.oltp import Database, moments
 from chronolake.oltp.moments import Moment
 from chronolake.oltp.statements import one
@@ -125,8 +127,8 @@ class Copy:
 class Look:
     """What was seen of one key: PostgreSQL before and after, the lake between and afterwards.
 
-    `before` and `after` are versions of PostgreSQL's row, null without one; `settled` says that all who may have changed
-    it before `after` was read had ended.
+    `before` and `after` are versions of PostgreSQL's row, null without one; `settled` says that all had ended who may
+    have changed it before `after` was read.
     """
 
     key: str
@@ -196,7 +198,16 @@ class Verification:
         left = self._repaired(table, wrong) if repair and wrong else _Found(wrong)
         unsettled = len({*found.unsettled, *left.unsettled})
         seconds = self._clock.monotonic() - started
-        verdict = _verdict(table, truth, copy, now.lsn, wrong, left.differences, unsettled, seconds)
+        verdict = _verdict(
+            table=table,
+            truth=truth,
+            copy=copy,
+            lsn=now.lsn,
+            wrong=wrong,
+            left=left.differences,
+            unsettled=unsettled,
+            seconds=seconds,
+        )
         metrics.SYNC_ROWS_DIFFERING.labels(table=table.name).set(verdict.remaining)
         metrics.SYNC_VERIFIED.labels(table=table.name).set(self._clock.now().timestamp())
         metrics.SYNC_VERIFY_SECONDS.labels(table=table.name).set(seconds)
@@ -292,7 +303,7 @@ class Verification:
         settled = moments.writers_ended(self._database, table.postgres_table, timeout_s=WRITERS_S)
         with moments.moment(self._database) as second:
             after = scan.versions_of(second.conn, table, keys)
-        truth = self._cells(table, keys, read)
+        truth = self._cells(table, read)
         afterwards: dict[str, tuple[Copy, ...]] = {}
         if extra := [key for key in copies if key not in truth]:
             self._worker.reach(second.lsn)
@@ -312,28 +323,50 @@ class Verification:
     def _copies(self, table: Table, keys: list[str]) -> dict[str, tuple[Copy, ...]]:
         """The lake's rows of these keys."""
         found: dict[str, tuple[Copy, ...]] = {}
-        with self._cursor() as cursor, _wanted(cursor, table, keys):
+        with self._cursor() as cursor:
+            cursor.register("wanted", pa.table({"key": keys_array(table, keys)}))
             sql = fingerprint.cells_sql(table, table.name, "rowid")
+            sql += f' WHERE "{table.key}" IN (SELECT key FROM wanted)'
             for key, row_id, cells in cursor.execute(sql).fetchall():
                 found[key] = (*found.get(key, ()), Copy(row_id, tuple(cells)))
+            cursor.unregister("wanted")
         return found
 
-    def _cells(
-        self, table: Table, keys: list[str], read: scan.Scanned
-    ) -> dict[str, tuple[tuple[int, ...], str]]:
+    def _cells(self, table: Table, read: scan.Scanned) -> dict[str, tuple[tuple[int, ...], str]]:
         """By key, a hash of each column of PostgreSQL's row, and its version."""
         number = {column.name: place for place, column in enumerate(table.stored)}
         given = read.rows.append_column("version", pa.array(range(read.rows.num_rows), pa.int64()))
         found: dict[str, tuple[tuple[int, ...], str]] = {}
         unfit = {(int(row), number[name]) for name, rows in read.unfit.items() for row in rows}
-        with self._cursor() as cursor, _wanted(cursor, table, keys):
+        with self._cursor() as cursor:
             cursor.register("given", given)
             # No hash is negative, so that a value which the lake cannot hold is like none of it.
-            for key, row, cells in cursor.execute(fingerprint.cells_sql(table, "given", "version")).fetchall():
+            for key, row, cells in cursor.execute(
+                fingerprint.cells_sql(table, "given", "version")
+            ).fetchall():
                 told = tuple(-1 if (row, place) in unfit else cell for place, cell in enumerate(cells))
                 found[key] = told, read.versions[row]
             cursor.unregister("given")
         return found
+
+    def repair(self, table: Table, keys: Sequence[str]) -> Repaired:
+        """Have the lake's rows of these keys made as PostgreSQL's are; what changes meanwhile is asked for again.
+
+        Raises:
+            LakeBusy: nobody led within CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: PostgreSQL or the lake failed.
+        """
+        done: list[str] = []
+        unfit: dict[str, str] = {}
+        moved: Sequence[str] = keys
+        for _ in range(LOOKS):
+            answer = self._worker.repair(table, moved)
+            done += answer.keys
+            unfit |= answer.unfit
+            moved = answer.moved
+            if not moved:
+                break
+        return Repaired(tuple(done), tuple(moved), unfit)
 
     def _repaired(self, table: Table, wrong: list[Difference]) -> _Found:
         """Have these repaired and look at them again; what is left."""
@@ -341,12 +374,7 @@ class Verification:
         keys = [difference.key for difference in wrong]
         for start in range(0, len(keys), SUSPECTS):
             some = keys[start : start + SUSPECTS]
-            moved: Sequence[str] = some
-            for _ in range(LOOKS):
-                # What was changed meanwhile is asked for again: the stream may bring it right, or not.
-                moved = self._worker.repair(table, moved).moved
-                if not moved:
-                    break
+            self.repair(table, some)
             self._look_at(table, some, left)
         return left
 
@@ -354,13 +382,6 @@ class Verification:
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._lake.errors_translated(), self._lake.cursor() as cursor:
             yield cursor
-
-
-@contextmanager
-def _wanted(cursor: duckdb.DuckDBPyConnection, table: Table, keys: list[str]) -> Iterator[None]:
-    cursor.register("wanted", pa.table({"key": keys_array(table, keys)}))
-    yield
-    cursor.unregister("wanted")
 
 
 def _by_fit(piece: scan.Scanned) -> Iterator[tuple[pa.Table, bool]]:
@@ -376,6 +397,7 @@ def _by_fit(piece: scan.Scanned) -> Iterator[tuple[pa.Table, bool]]:
 
 
 def _verdict(
+    *,
     table: Table,
     truth: Sums,
     copy: Sums,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CDX_RECORDS, DOMAINS, PAGE_ENTITIES, SCRAPE_SESSIONS, TABLES
+from chronolake.lake.engine import quoted
 from chronolake.services import open_services
 from chronolake.sync.scan import of_keys
 from chronolake.sync.verify import Copy, Difference, Kind, Look, Unsettled, judge
@@ -72,16 +73,36 @@ def plant(services, table):
     """One row changed, one missing, one that is too much, one twice; the keys by kind."""
     key = table.key
     with services.lake.cursor() as cursor:
-        keys = [row[0] for row in cursor.execute(f"SELECT {key} FROM {table.name} ORDER BY {key} LIMIT 3").fetchall()]
-    different, missing, doubled = (f"'{value}'" for value in keys)
-    changed = {"cdx_records": "url", "domains": "tld", "page_entities": "confidence", "scrape_sessions": "read"}
-    other = {"cdx_records": "''", "domains": "NULL", "page_entities": "'NaN'", "scrape_sessions": "77"}
+        keys = [
+            row[0]
+            for row in cursor.execute(f"SELECT {key} FROM {table.name} ORDER BY {key} LIMIT 3").fetchall()
+        ]
+    different, missing, doubled = (quoted(str(value)) for value in keys)
+    changed = {
+        "cdx_records": "url",
+        "domains": "tld",
+        "page_entities": "confidence",
+        "scrape_sessions": "read",
+    }
+    other = {
+        "cdx_records": "'changed'",
+        "domains": "'changed'",
+        "page_entities": "'NaN'",
+        "scrape_sessions": "77",
+    }
     extra = lake_rows(services, table, f"{key} = {doubled}")
     services.lake.append(table, extra)
-    made = {pa.uuid(): uuid.UUID(int=99).bytes, pa.string(): "extra.example", pa.int64(): 99}[table[key].arrow]
+    made = {pa.uuid(): uuid.UUID(int=99).bytes, pa.string(): "extra.example", pa.int64(): 99}[
+        table[key].arrow
+    ]
     place = extra.schema.get_field_index(key)
-    services.lake.append(table, extra.set_column(place, extra.schema.field(key), pa.array([made], table[key].arrow)))
-    lake_do(services, f"UPDATE {table.name} SET {changed[table.name]} = {other[table.name]} WHERE {key} = {different}")
+    services.lake.append(
+        table, extra.set_column(place, extra.schema.field(key), pa.array([made], table[key].arrow))
+    )
+    lake_do(
+        services,
+        f"UPDATE {table.name} SET {changed[table.name]} = {other[table.name]} WHERE {key} = {different}",
+    )
     lake_do(services, f"DELETE FROM {table.name} WHERE {key} = {missing}")
     return changed[table.name]
 
@@ -135,7 +156,10 @@ def test_changes_on_their_way_are_no_differences(filled):
         while not stopped.is_set():
             number += 1
             with filled.database.connection() as conn:
-                conn.execute("UPDATE cdx_records SET url = 'w' || %s WHERE hashtext(id::text) %% 7 = %s", [number, number % 7])
+                conn.execute(
+                    "UPDATE cdx_records SET url = 'w' || %s WHERE hashtext(id::text) %% 7 = %s",
+                    [number, number % 7],
+                )
                 conn.execute("DELETE FROM domains WHERE domain = 'flap'")
             with filled.database.connection() as conn:
                 conn.execute("INSERT INTO domains (domain) VALUES ('flap')")
@@ -179,8 +203,33 @@ def test_a_value_that_the_lake_cannot_hold_stays_a_difference(filled):
     assert verdict.columns == {"finished_at": 1}
 
 
+def test_a_dead_letter_is_retried_once_its_row_fits(filled):
+    with filled.database.connection() as conn:
+        conn.execute("UPDATE scrape_sessions SET finished_at = 'infinity', stored = 5 WHERE id = 2")
+    filled.sync.reach()
+    [letter] = filled.sync.dead_letters(table="scrape_sessions")
+    assert (letter.key, letter.change_kind, letter.payload["stored"]) == ("2", "update", 5)
+    assert "finished_at" in letter.reason
+    assert list(filled.sync.retry([letter])) == [letter.letter_id]
+    assert filled.sync.status().dead_letters == 1
+    with filled.database.connection() as conn:
+        conn.execute("UPDATE scrape_sessions SET finished_at = NULL WHERE id = 2")
+    assert filled.sync.retry(filled.sync.dead_letters()) == {}
+    assert filled.sync.status().dead_letters == 0
+    assert not filled.sync.dismiss(letter.letter_id)
+    assert differences(filled.database, filled.lake) == []
+
+
 COPY = Copy(7, (1, 2))
-SAME = {"key": "k", "cells": (1, 2), "before": "v", "copies": (COPY,), "after": "v", "settled": True, "row_ids_afterwards": frozenset()}
+SAME = {
+    "key": "k",
+    "cells": (1, 2),
+    "before": "v",
+    "copies": (COPY,),
+    "after": "v",
+    "settled": True,
+    "row_ids_afterwards": frozenset(),
+}
 
 
 @pytest.mark.parametrize(
