@@ -183,6 +183,10 @@ class SyncSettings(_Section):
         default=True, alias="ENABLE_DUAL_WRITE",
         description="Ingest stages each batch for the lake in the transaction that stores it in PostgreSQL.",
     )  # fmt: skip
+    verify_interval_s: float = Field(
+        default=86_400, ge=0, le=31_536_000, alias="CHRONOLAKE_VERIFY_INTERVAL",
+        description="Seconds between two comparisons of the lake with PostgreSQL, where a worker runs; 0: none.",
+    )  # fmt: skip
 
 
 class LakeSettings(_Section):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from prometheus_client import start_http_server
 
+from chronolake.capture.columns import TABLES, Table
 from chronolake.cli.output import print_json, print_rows, stderr
 from chronolake.errors import LakeUnavailable, SettingsError
 from chronolake.loop import LoopState, running
@@ -22,6 +23,13 @@ from chronolake.telemetry import metrics
 _LOOK_S = 1.0
 
 app = typer.Typer(help="Keep the lake equal to PostgreSQL.", no_args_is_help=True)
+
+letters = typer.Typer(
+    invoke_without_command=True,
+    help="Changes that the lake could not take, and what to do about them.",
+    epilog="Examples:\n\n  chronolake sync dead-letters --table scrape_sessions --json",
+)
+app.add_typer(letters, name="dead-letters")
 
 
 @app.command(epilog="Examples:\n\n  chronolake sync run\n\n  chronolake sync run --metrics-port 9187")
@@ -72,6 +80,101 @@ def resume(
         sync.reach()
         found = next(known for known in sync.status().tables if known.table_name == table)
     print_rows([asdict(found)], title="Table")
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake sync verify\n\n  chronolake sync verify --table cdx_records --repair --json"
+)
+def verify(
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only this table; may be said several times.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what differs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Compare the lake with PostgreSQL, row by row, while both go on; exit code 1 where they differ."""
+    tables = _tables(table)
+    with open_services(load()) as services:
+        verdicts = of(services).verify(tables, repair=repair)
+    equal = all(verdict.equal for verdict in verdicts)
+    if as_json:
+        print_json({"equal": equal, "tables": [asdict(verdict) for verdict in verdicts]})
+    else:
+        print_rows(
+            [
+                {
+                    name: value
+                    for name, value in asdict(verdict).items()
+                    if name not in {"columns", "examples"}
+                }
+                for verdict in verdicts
+            ],
+            title="The same" if equal else "They differ",
+        )
+        for verdict in verdicts:
+            for kind, keys in verdict.examples.items():
+                stderr.print(f"{verdict.table}: {kind}: {', '.join(keys)}", soft_wrap=True, markup=False)
+    if not equal:
+        raise typer.Exit(1)
+
+
+@letters.callback()
+def listed(
+    context: typer.Context,
+    table: Annotated[str | None, typer.Option(help="Only this table's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List changes that the lake could not take, oldest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with open_services(load()) as services:
+        found = [asdict(letter) for letter in of(services).dead_letters(table=table)]
+    if as_json:
+        print_json(found)
+    else:
+        print_rows(found)
+
+
+@letters.command(
+    epilog="Examples:\n\n  chronolake sync dead-letters retry 7\n\n  chronolake sync dead-letters retry --all"
+)
+def retry(
+    letter_id: Annotated[int | None, typer.Argument(help="Number of the letter.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every one that is open.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Bring to the lake what PostgreSQL has of these rows now; exit code 1 where one still does not fit."""
+    if (letter_id is None) != all_:
+        raise typer.BadParameter("name one letter, or say --all")
+    with open_services(load()) as services:
+        sync = of(services)
+        chosen = sync.dead_letters(letter_id=letter_id)
+        if letter_id is not None and not chosen:
+            raise typer.BadParameter(f"there is no open letter {letter_id}")
+        left = sync.retry(chosen)
+    retried = [letter.letter_id for letter in chosen if letter.letter_id not in left]
+    if as_json:
+        print_json({"retried": retried, "open": left})
+    else:
+        stderr.print(f"{len(retried)} retried, {len(left)} still open")
+        print_rows([{"letter_id": number, "reason": reason} for number, reason in left.items()])
+    if left:
+        raise typer.Exit(1)
+
+
+@letters.command(epilog="Example:\n\n  chronolake sync dead-letters dismiss 7")
+def dismiss(letter_id: Annotated[int, typer.Argument(help="Number of the letter.")]) -> None:
+    """Close a letter and leave the lake as it is."""
+    with open_services(load()) as services:
+        if not of(services).dismiss(letter_id):
+            raise typer.BadParameter(f"there is no open letter {letter_id}")
+
+
+def _tables(names: list[str] | None) -> list[Table]:
+    for name in names or ():
+        if name not in TABLES:
+            raise typer.BadParameter(f"{name} is no table: {', '.join(TABLES)}", param_hint="--table")
+    return [TABLES[name] for name in names or TABLES]
 
 
 def of(services: Services) -> DataSyncService:

@@ -7,6 +7,7 @@ from chronolake.lake.compaction import Merged
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
 from chronolake.lake.maintenance import LakeMaintenance
+from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 
@@ -18,6 +19,8 @@ __all__ = [
     "LakeMaintenance",
     "Merged",
     "RelationNote",
+    "Repair",
+    "Repaired",
     "Snapshot",
     "StagedBatch",
     "StagedFile",

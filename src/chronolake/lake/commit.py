@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeBusy, LakeUnavailable
+from chronolake.lake import repairs
 from chronolake.lake.failure import Scrubber
 from chronolake.lake.layout import layout_named
 from chronolake.lake.stats import ColumnStats, wider
@@ -190,7 +191,7 @@ class Catalog:
     def set_up(self) -> None:
         """Make our own tables beside DuckLake's, and the indexes that our commits need of its own."""
         with self._transaction() as conn:
-            conn.execute(OWN_TABLES.encode())
+            conn.execute((OWN_TABLES + repairs.OWN_TABLE).encode())
             for name, (table, column) in OWN_INDEXES.items():
                 # Even to find that an index exists, PostgreSQL would wait for a commit that runs.
                 if _one(conn, f"SELECT to_regclass('{name}')")[0] is None:

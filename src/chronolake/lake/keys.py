@@ -71,21 +71,21 @@ class _Sorted:
         return cls(keys[order, 0].copy(), keys[order, 1].copy(), order.astype(np.uint32))
 
     def find(self, keys: Keys) -> Found:
-        """Those of `keys` that are here. A key is in a file once."""
+        """Those of `keys` that are here, and every row of each: a file that is wrong may hold one twice."""
         if not len(self.high) or not len(keys):
             return Found(np.empty(0, np.int64), np.empty(0, np.int64))
         inside = np.flatnonzero((keys[:, 0] >= self.high[0]) & (keys[:, 0] <= self.high[-1]))
         at = np.searchsorted(self.high, keys[inside, 0])
         found_key: list[Places] = []
         found_at: list[Places] = []
-        # Keys of one first half lie side by side: step on while the second half differs.
+        # Keys of one first half lie side by side: step on while it is the same.
         while len(inside):
             same = (at < len(self.high)) & (self.high[np.minimum(at, len(self.high) - 1)] == keys[inside, 0])
             inside, at = inside[same], at[same]
             hit = self.low[at] == keys[inside, 1]
             found_key.append(inside[hit])
             found_at.append(at[hit])
-            inside, at = inside[~hit], at[~hit] + 1
+            at = at + 1
         key = np.concatenate(found_key) if found_key else np.empty(0, np.int64)
         place = np.concatenate(found_at) if found_at else np.empty(0, np.int64)
         return Found(key, self.place[place].astype(np.int64))

@@ -27,7 +27,7 @@ from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable, SnapshotExpired
-from chronolake.lake import catalog, schema, writer
+from chronolake.lake import catalog, repairs, schema, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, FileCounts, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
@@ -38,6 +38,7 @@ from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
 from chronolake.lake.parquet import ZSTD_LEVEL
+from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.settings import Settings
@@ -354,6 +355,26 @@ class Lake:
         """The shape of PostgreSQL's table that each lake table has followed last."""
         with self._commits.reading() as conn:
             return commits.relation_notes(conn)
+
+    def ask_repair(self, table: Table, keys: Sequence[str]) -> int:
+        """Ask whoever leads to make the rows of these keys as PostgreSQL's are; the wish's number."""
+        with self._commits.reading() as conn:
+            return repairs.ask(conn, table.name, keys)
+
+    def waiting_repair(self) -> Repair | None:
+        """The oldest wish that nobody has answered."""
+        with self._commits.reading() as conn:
+            return repairs.waiting(conn)
+
+    def take_repair(self, repair_id: int) -> Repaired | None:
+        """What became of a wish, once; null while nobody has answered."""
+        with self._commits.reading() as conn:
+            return repairs.take_answer(conn, repair_id)
+
+    def withdraw_repair(self, repair_id: int) -> None:
+        """Ask no longer; doing it twice is safe."""
+        with self._commits.reading() as conn:
+            repairs.withdraw(conn, repair_id)
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Add `rows` to the lake alone, without PostgreSQL: for benchmarks, and for lakes that are only read.

@@ -1,10 +1,12 @@
 """PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
 
 from chronolake.oltp import (
+    copies,
     dead_letters,
     domains,
     imports,
     ledger,
+    moments,
     projects,
     quarantine,
     relations,
@@ -17,11 +19,13 @@ from chronolake.oltp.embedded import client_program
 __all__ = [
     "Database",
     "client_program",
+    "copies",
     "current_lsn",
     "dead_letters",
     "domains",
     "imports",
     "ledger",
+    "moments",
     "projects",
     "quarantine",
     "relations",

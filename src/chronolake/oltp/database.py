@@ -91,6 +91,13 @@ class Database:
         with _translated(), self._pool.connection() as conn:
             yield conn
 
+    @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        """A connection outside the pool, for what holds a transaction long: else as `connection`."""
+        with _translated(), psycopg.connect(self.url, application_name="chronolake verify") as conn:
+            _configure(conn)
+            yield conn
+
     def migrations(self) -> list[dict[str, Any]]:
         """The migrations this database has: version, name, checksum."""
         with self.connection() as conn:

@@ -1,17 +1,22 @@
 """`DataSyncService`: the plan's name for what keeps the lake equal to PostgreSQL, and says how far it is."""
 
 import math
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from chronolake.capture.columns import TABLES, Table
 from chronolake.errors import ChronolakeError, TableNotParked
 from chronolake.lake import Lake
 from chronolake.loop import Loop
-from chronolake.oltp import Database, current_lsn, ledger, replication, sync_tables
+from chronolake.oltp import Database, current_lsn, dead_letters, ledger, replication, sync_tables
+from chronolake.oltp.dead_letters import Letter
 from chronolake.oltp.replication import SlotFacts, lsn_of
 from chronolake.settings import Settings
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.verifier import Verifier
+from chronolake.sync.verify import Verdict, Verification
 from chronolake.sync.worker import SyncWorker
 from chronolake.telemetry import metrics
 
@@ -84,11 +89,14 @@ class DataSyncService:
         self._lake = lake
         self._settings = settings
         self.worker = SyncWorker(database=database, lake=lake, settings=settings)
+        self._verification = Verification(database=database, lake=lake, worker=self.worker)
+        self._verifier = Verifier(self._verification, lake=lake, interval_s=settings.sync.verify_interval_s)
 
     @property
     def loops(self) -> tuple[Loop, ...]:
         """What steps in the background while a door stays open."""
-        return (self.worker, SyncObserver(self))
+        verifying = (self._verifier,) if self._settings.sync.verify_interval_s else ()
+        return (self.worker, SyncObserver(self), *verifying)
 
     def following(self) -> AbstractContextManager[None]:
         """Within the block, what PostgreSQL commits is brought to the lake, by this process where no other does it."""
@@ -112,6 +120,57 @@ class DataSyncService:
         with self._database.connection() as conn:
             if not sync_tables.resume(conn, table_name):
                 raise TableNotParked(f"no table {table_name} is parked", table=table_name)
+
+    def verify(self, tables: Iterable[Table] = TABLES.values(), *, repair: bool = False) -> list[Verdict]:
+        """Compare `tables` (all, if none are named) with PostgreSQL; with `repair`, put right what differs.
+
+        Nothing that is on its way is told as a difference, and no difference is overlooked: `sync/verify.py` says why.
+
+        Raises:
+            LakeBusy: the lake did not come as far as PostgreSQL within CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: PostgreSQL or the lake failed.
+        """
+        return [self._verification.verify(table, repair=repair) for table in tables]
+
+    def dead_letters(self, *, table: str | None = None, letter_id: int | None = None) -> list[Letter]:
+        """Changes that the lake could not take and nobody has dealt with, oldest first."""
+        with self._database.connection() as conn:
+            return dead_letters.listed(conn, table_name=table, letter_id=letter_id)
+
+    def retry(self, letters: Sequence[Letter]) -> dict[int, str]:
+        """Bring to the lake what PostgreSQL has now of the rows that these letters speak of.
+
+        A letter whose row fits, or is no more, is closed. By the number of each other one, why it stays open.
+
+        Raises:
+            LakeBusy: nobody led within CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: PostgreSQL or the lake failed.
+        """
+        open_: dict[int, str] = {}
+        by_table: dict[str, list[Letter]] = {}
+        for letter in letters:
+            if letter.key is None:
+                open_[letter.letter_id] = "its row is not known: chronolake sync verify --repair finds it"
+            else:
+                by_table.setdefault(letter.table_name, []).append(letter)
+        for name, of_table in by_table.items():
+            keys = list(dict.fromkeys(letter.key for letter in of_table if letter.key is not None))
+            answer = self._verification.repair(TABLES[name], keys)
+            moved = dict.fromkeys(answer.moved, "its row changed meanwhile: try again")
+            reasons = {**moved, **answer.unfit}
+            done = [letter.letter_id for letter in of_table if letter.key not in reasons]
+            open_ |= {letter.letter_id: reasons[letter.key] for letter in of_table if letter.key in reasons}
+            with self._database.connection() as conn:
+                dead_letters.resolve(conn, done, "retried")
+                for letter in of_table:
+                    if letter.key is not None and letter.key in answer.unfit:
+                        dead_letters.explain(conn, letter.letter_id, answer.unfit[letter.key])
+        return open_
+
+    def dismiss(self, letter_id: int) -> bool:
+        """Close a letter and leave the lake as it is; whether it was open."""
+        with self._database.connection() as conn:
+            return dead_letters.resolve(conn, [letter_id], "dismissed") > 0
 
     def sweep(self) -> int:
         """Remove staged files that nobody will ask for; how many."""

@@ -6,6 +6,7 @@ Decoding and folding happen when the stretch is applied, table by table, so that
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +25,17 @@ BY_POSTGRES_NAME: dict[str, Table] = {table.postgres_table: table for table in T
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A change that the lake cannot take: `raw` is its message."""
+    """A change that the lake cannot take: `raw` is its message.
+
+    `key` names its row as PostgreSQL does, and `payload` has what of it could be read.
+    """
 
     table: Table
     kind: str
     reason: str
     raw: bytes
+    key: str | None
+    payload: Mapping[str, Any]
 
 
 @dataclass
@@ -157,7 +163,11 @@ def _decode_run(
         owners = [transaction for transaction, segment in run for _ in segment.messages]
         for row, column in sorted(dead.items()):
             reason = f"the value of {column} does not fit the lake's type {reading.wanted[column]}"
-            bury(DeadLetter(table, chr(changes.kinds[row]), reason, messages[row]), owners[row])
+            kind = chr(changes.kinds[row])
+            [values] = (changes.old if kind == "D" else changes.new).slice(row, 1).to_pylist()
+            key = values.get(_sent_name(reading, table.key))
+            letter = DeadLetter(table, kind, reason, messages[row], None if key is None else str(key), values)
+            bury(letter, owners[row])
         living = [message for row, message in enumerate(messages) if row not in dead]
         changes = decode_changes(relation, living, reading.wanted, streamed=streamed, types=reading.types)
     return _in_the_lakes_words(changes, reading, table)
@@ -194,3 +204,8 @@ def _batch_table(transaction: Transaction) -> str | None:
     """The PostgreSQL table whose rows a dual-write transaction staged; null where it staged none."""
     name = transaction.batch and transaction.batch.get("table")
     return TABLES[str(name)].postgres_table if name in TABLES else None
+
+
+def _sent_name(reading: Reading, lake_name: str) -> str:
+    """What PostgreSQL calls the column that the lake has under this name."""
+    return next((name for name, lake in reading.names.items() if lake == lake_name), lake_name)

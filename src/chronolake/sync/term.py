@@ -12,13 +12,16 @@ from psycopg import Connection
 
 from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
-from chronolake.lake import Lake, StreamCheckpoint
-from chronolake.oltp import Database, current_lsn, dead_letters, relations, sync_tables
+from chronolake.lake import Lake, Repair, Repaired, StreamCheckpoint
+from chronolake.lake import repairs as repair_store
+from chronolake.oltp import Database, current_lsn, dead_letters, moments, relations, sync_tables
 from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
 from chronolake.sync.copying import Copier
 from chronolake.sync.leader import Leadership
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.repair import plan_repair
+from chronolake.sync.scan import of_keys, versions_of
 from chronolake.sync.schema import unpublished
 from chronolake.sync.shapes import Shapes, lake_name, syncable
 from chronolake.sync.staged import StagedBatches, first_group
@@ -45,6 +48,10 @@ BATCH_LINGER_S = 5.0
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.
 CONFIRM_S = 1.0
+#: How often the leader looks whether somebody asked for a repair.
+REPAIRS_S = 0.5
+#: How long a repair waits for transactions that may have changed the table.
+WRITERS_S = 5.0
 
 _log = logs.get_logger(__name__)
 
@@ -92,6 +99,7 @@ class Term:
         self._looked_at = 0.0
         #: tables that are published no more, and the LSN up to which the stream may still bring changes of them
         self._leaving: dict[str, int] = {}
+        self._repairs_at = 0.0
 
     def has_reached(self, target: int) -> bool:
         """Whether the lake has everything that was committed before `target`."""
@@ -108,6 +116,14 @@ class Term:
             LakeError: the lake could not take the changes; the next term begins at the checkpoint.
         """
         self._look_at_tables(hurried=hurried)
+        self._follow(hurried=hurried)
+        now = time.monotonic()
+        if now - self._repairs_at >= REPAIRS_S:
+            self._repairs_at = now
+            while (repair := self._lake.waiting_repair()) is not None:
+                self._repair(repair)
+
+    def _follow(self, *, hurried: bool) -> None:
         waiting = hurried or bool(self._stretch.transactions)
         items = self._stream.read(max_bytes=READ_BYTES, wait_s=LINGER_S if waiting else IDLE_S)
         self._look_at_ledger()
@@ -121,6 +137,36 @@ class Term:
         if self._batches_are_due(hurried=hurried):
             self._bring_batches(self._watermark)
         self._tell(hurried=hurried)
+
+    def _repair(self, repair: Repair) -> None:
+        """Make rows of the lake as PostgreSQL's are; `sync/repair.py` says why nothing newer is lost."""
+        table, keys = TABLES[repair.table_name], list(repair.keys)
+        with moments.moment(self._database) as seen:
+            read = of_keys(seen.conn, table, keys)
+        while not self.has_reached(lsn_of(seen.lsn)):
+            self._follow(hurried=True)
+        ended = moments.writers_ended(self._database, table.postgres_table, timeout_s=WRITERS_S)
+        with self._database.connection() as conn:
+            now = versions_of(conn, table, keys)
+        changes, repaired = plan_repair(table, keys, read, now)
+        if not ended:
+            repaired = Repaired(moved=repair.keys)
+
+        def within(conn: Connection) -> None:
+            repair_store.answer(conn, repair.repair_id, repaired)
+            self._leadership.check()
+
+        applied = self._lake.apply_changes(
+            [changes] if repaired.keys else [], checkpoint=self._checkpoint, within=within
+        )
+        _log.info(
+            "sync.repaired",
+            table=table.name,
+            keys=len(repaired.keys),
+            moved=len(repaired.moved),
+            unfit=len(repaired.unfit),
+            snapshot_id=applied.snapshot_id,
+        )
 
     def _look_at_tables(self, *, hurried: bool) -> None:
         """Copy the tables that are new in the publication or that somebody asked for, and park those that left it."""
@@ -243,6 +289,8 @@ class Term:
                     commit_at=transaction.committed_at,
                     reason=letter.reason,
                     raw=letter.raw,
+                    key=letter.key,
+                    payload=letter.payload,
                 )
                 metrics.SYNC_DEAD_LETTERS.labels(table=letter.table.name).inc()
             self._shapes.noting(conn)

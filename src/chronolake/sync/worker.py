@@ -8,12 +8,13 @@ in the same order.
 
 import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
+from chronolake.capture.columns import Table
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import DatabaseConflict, LakeBusy, StorageFull, SyncError
-from chronolake.lake import Lake
+from chronolake.lake import Lake, Repaired
 from chronolake.loop import Loop, LoopState, running
 from chronolake.oltp import Database, current_lsn, replication
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
@@ -64,7 +65,7 @@ class SyncWorker(Loop):
         """
         with leading(self._database, timeout_s=self._settings.database.connect_timeout_s) as leadership:
             if leadership is not None:
-                self._lead(leadership, until=None)
+                self._lead(leadership, done=None)
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -86,8 +87,39 @@ class SyncWorker(Loop):
             ChronolakeError: the lake or PostgreSQL failed this process's worker, or this call while it led.
         """
         target = lsn_of(lsn) if lsn is not None else self._now()
+        self._wait(
+            lambda: self._reached(target),
+            done=lambda term: term.has_reached(target),
+            what=f"come to {format_lsn(target)}",
+        )
+
+    def repair(self, table: Table, keys: Sequence[str]) -> Repaired:
+        """Have the lake's rows of these keys made as PostgreSQL's are, by whoever leads, in order with the stream.
+
+        Keys are written as PostgreSQL writes them. Repairing twice leaves the lake as after once.
+
+        Raises:
+            LakeBusy: nobody did within CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
+            ChronolakeError: as `reach`.
+        """
+        wish = self._lake.ask_repair(table, keys)
+        answers: list[Repaired] = []
+
+        def answered() -> bool:
+            if not answers and (answer := self._lake.take_repair(wish)) is not None:
+                answers.append(answer)
+            return bool(answers)
+
+        try:
+            self._wait(answered, done=lambda _: answered(), what=f"repaired {len(keys)} rows of {table.name}")
+        finally:
+            self._lake.withdraw_repair(wish)
+        return answers[0]
+
+    def _wait(self, is_so: Callable[[], bool], *, done: Callable[[Term], bool], what: str) -> None:
+        """Return once it is so. Where nobody leads, this call does, until `done`."""
         deadline = self._clock.monotonic() + self._settings.lake.lock_timeout_s
-        while not self._reached(target):
+        while not is_so():
             if self.state is not LoopState.RUNNING:
                 with leading(
                     self._database, timeout_s=self._settings.database.connect_timeout_s
@@ -95,16 +127,14 @@ class SyncWorker(Loop):
                     if leadership is not None:
                         # Who led before may not have let go of the slot yet, or may commit at this moment.
                         with suppress(LakeBusy, DatabaseConflict):
-                            self._lead(leadership, until=target)
+                            self._lead(leadership, done=done)
                             continue
             elif self.error is not None and not isinstance(self.error, LakeBusy):
                 raise self.error
             self._hurried.set()
             if self._clock.monotonic() > deadline:
                 waited = self._settings.lake.lock_timeout_s
-                raise LakeBusy(
-                    f"the sync has not come to {format_lsn(target)} within {waited:g} s"
-                ) from self.error
+                raise LakeBusy(f"the sync has not {what} within {waited:g} s") from self.error
             self._clock.sleep(_REACH_POLL_S)
 
     def _now(self) -> int:
@@ -117,7 +147,8 @@ class SyncWorker(Loop):
             return False
         return not any(lsn_of(batch.message_lsn or "0/0") < target for batch in self._staged.pending())
 
-    def _lead(self, leadership: Leadership, *, until: int | None) -> None:
+    def _lead(self, leadership: Leadership, *, done: Callable[[Term], bool] | None) -> None:
+        """Lead until `done`, or where that is null until the loop is stopped."""
         timeout_s = self._settings.database.connect_timeout_s
         with (
             _files_translated(),
@@ -151,16 +182,17 @@ class SyncWorker(Loop):
                 )
                 metrics.SYNC_LEADING.set(1)
                 try:
-                    while not self._is_over(term, until):
-                        hurried = until is not None or self._hurried.is_set()
+                    while not self._is_over(term, done):
+                        # Who leads for a while only has somebody waiting.
+                        hurried = done is not None or self._hurried.is_set()
                         self._hurried.clear()
                         term.round(hurried=hurried)
                 finally:
                     metrics.SYNC_LEADING.set(0)
 
-    def _is_over(self, term: Term, until: int | None) -> bool:
-        # Stopping ends the loop's own terms; a caller who leads has come for `until`, after the loop's end too.
-        return self._stopped.is_set() if until is None else term.has_reached(until)
+    def _is_over(self, term: Term, done: Callable[[Term], bool] | None) -> bool:
+        # Stopping ends the loop's own terms; a caller who leads has come for `done`, after the loop's end too.
+        return self._stopped.is_set() if done is None else done(term)
 
 
 @contextmanager

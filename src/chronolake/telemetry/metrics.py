@@ -154,3 +154,24 @@ SLOT_STATUS = _declare(
     "bool",
     ("status",),
 )
+SYNC_ROWS_DIFFERING = _declare(
+    Gauge,
+    "chronolake_sync_rows_differing",
+    "Rows that were not the same in PostgreSQL and the lake when both were last compared, and were not repaired.",
+    "rows",
+    ("table",),
+)
+SYNC_VERIFIED = _declare(
+    Gauge,
+    "chronolake_sync_verified_timestamp_seconds",
+    "When PostgreSQL and the lake were last compared, in Unix time.",
+    "seconds",
+    ("table",),
+)
+SYNC_VERIFY_SECONDS = _declare(
+    Gauge,
+    "chronolake_sync_verify_duration_seconds",
+    "How long the last comparison took.",
+    "seconds",
+    ("table",),
+)
