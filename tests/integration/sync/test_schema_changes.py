@@ -362,9 +362,11 @@ def test_a_large_value_left_as_it_is_follows_its_column(run, sync, rows, notes):
     equal(rows, notes, "id, a, big")
 
 
-def test_a_streamed_transaction_changes_the_shape(run, sync, rows, notes, server):
+def test_a_streamed_transaction_changes_the_shape(run, sync, rows, notes, database):
+    with database.connection() as conn:
+        name = conn.info.dbname
+    run(f"ALTER DATABASE {name} SET logical_decoding_work_mem = '64kB'")
     run(
-        "SET LOCAL logical_decoding_work_mem = '64kB'",
         "INSERT INTO notes SELECT n, n, repeat('x', 100) FROM generate_series(10, 5000) n",
         "ALTER TABLE notes ADD COLUMN c integer DEFAULT 7",
         "INSERT INTO notes SELECT n, n, 'y', n FROM generate_series(5001, 9000) n",
@@ -372,6 +374,9 @@ def test_a_streamed_transaction_changes_the_shape(run, sync, rows, notes, server
     run("INSERT INTO notes VALUES (3, 3, 'z', 3)")
     sync.reach()
     equal(rows, notes)
+    with database.connection() as conn:
+        streamed = conn.execute("SELECT sum(stream_txns) FROM pg_stat_replication_slots").fetchone()
+    assert streamed[0] > 0
 
 
 def test_older_snapshots_show_the_older_shape(run, sync, lake, notes):
