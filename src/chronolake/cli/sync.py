@@ -12,7 +12,7 @@ from prometheus_client import start_http_server
 
 from chronolake.capture.columns import TABLES, Table
 from chronolake.cli.output import print_json, print_rows, stderr
-from chronolake.errors import LakeUnavailable, SettingsError
+from chronolake.errors import InputError, LakeUnavailable, SettingsError
 from chronolake.loop import LoopState, running
 from chronolake.services import Services, open_services
 from chronolake.settings import load
@@ -30,6 +30,7 @@ letters = typer.Typer(
     epilog="Examples:\n\n  chronolake sync dead-letters --table scrape_sessions --json",
 )
 app.add_typer(letters, name="dead-letters")
+_LETTERS_HINT = "See which there are: chronolake sync dead-letters"
 
 
 @app.command(epilog="Examples:\n\n  chronolake sync run\n\n  chronolake sync run --metrics-port 9187")
@@ -145,12 +146,12 @@ def retry(
 ) -> None:
     """Bring to the lake what PostgreSQL has of these rows now; exit code 1 where one still does not fit."""
     if (letter_id is None) != all_:
-        raise typer.BadParameter("name one letter, or say --all")
+        raise InputError("say which letters are meant", hint="Name one by its number, or say --all.")
     with open_services(load()) as services:
         sync = of(services)
         chosen = sync.dead_letters(letter_id=letter_id)
         if letter_id is not None and not chosen:
-            raise typer.BadParameter(f"there is no open letter {letter_id}")
+            raise InputError(f"there is no open letter {letter_id}", hint=_LETTERS_HINT)
         left = sync.retry(chosen)
     retried = [letter.letter_id for letter in chosen if letter.letter_id not in left]
     if as_json:
@@ -167,13 +168,13 @@ def dismiss(letter_id: Annotated[int, typer.Argument(help="Number of the letter.
     """Close a letter and leave the lake as it is."""
     with open_services(load()) as services:
         if not of(services).dismiss(letter_id):
-            raise typer.BadParameter(f"there is no open letter {letter_id}")
+            raise InputError(f"there is no open letter {letter_id}", hint=_LETTERS_HINT)
 
 
 def _tables(names: list[str] | None) -> list[Table]:
     for name in names or ():
         if name not in TABLES:
-            raise typer.BadParameter(f"{name} is no table: {', '.join(TABLES)}", param_hint="--table")
+            raise InputError(f"{name} is no synced table", hint=f"These are: {', '.join(TABLES)}")
     return [TABLES[name] for name in names or TABLES]
 
 
