@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.errors import UndefinedTable
+from psycopg.pq import TransactionStatus
 
 from chronolake.oltp.statements import one, statement
 
@@ -86,9 +88,13 @@ def owed(conn: Connection, batch_id: int) -> bool:
 
 
 def backlog(conn: Connection) -> Backlog:
-    """How far the lake is. Where there is no lake yet, what the transaction did before is rolled back."""
+    """How far the lake is."""
+    # Without a lake its tables are missing, and that error must not take along what the caller did before.
+    within = conn.info.transaction_status is TransactionStatus.INTRANS
     try:
-        return Backlog(*one(conn, "lake_backlog"))
+        with conn.transaction() if within else nullcontext():
+            return Backlog(*one(conn, "lake_backlog"))
     except UndefinedTable:
-        conn.rollback()
+        if not within:
+            conn.rollback()
         return Backlog(len(pending(conn)), None, None, None)
