@@ -20,6 +20,7 @@ POINTS = {
     "lake.before_commit": "the batch is in the lake's open transaction",
     "lake.after_commit": "the lake has committed; the ledger does not know",
     "lake.after_ledger": "the ledger knows; the staged file still lies there",
+    "sync.backfill_range": "a range of a table's copy is staged and noted; the lake knows nothing",
 }
 
 _reached: Counter[str] = Counter()

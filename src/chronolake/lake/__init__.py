@@ -3,6 +3,7 @@
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
 from chronolake.lake.changes import Applied, TableChanges
 from chronolake.lake.commit import StreamCheckpoint
+from chronolake.lake.copies import TableCopy
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
@@ -16,6 +17,7 @@ __all__ = [
     "StagedFile",
     "StreamCheckpoint",
     "TableChanges",
+    "TableCopy",
     "TableInfo",
     "interrupting",
     "stage",

@@ -91,11 +91,6 @@ def of_batch(conn: Connection, table: Table, batch_id: int, *, fetch_rows: int) 
     return pa.concat_tables([table.arrow_schema.empty_table(), *_read(conn, table, where, fetch_rows)])
 
 
-def whole(conn: Connection, table: Table, *, fetch_rows: int) -> Iterator[pa.Table]:
-    """All rows of the table as the transaction of `conn` sees them, `fetch_rows` at a time."""
-    yield from _read(conn, table, sql.SQL(""), fetch_rows)
-
-
 def _read(conn: Connection, table: Table, where: sql.Composable, fetch_rows: int) -> Iterator[pa.Table]:
     query = sql.SQL("SELECT {} FROM {} {}").format(_names(table), sql.Identifier(table.postgres_table), where)
     with conn.cursor(name="rows") as cursor:

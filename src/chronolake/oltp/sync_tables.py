@@ -32,3 +32,29 @@ def all_of(conn: Connection) -> list[TableStatus]:
 def open_dead_letters(conn: Connection) -> int:
     """How many changes the lake could not take that nobody has dealt with."""
     return int(one(conn, "dead_letters_open")[0])
+
+
+def put(
+    conn: Connection, table_name: str, state: str, *, lsn: str | None = None, epoch: str | None = None
+) -> None:
+    """Note the state of a table; `lsn` is where its copy was made, if it was made now."""
+    conn.execute(
+        statement("sync_table_put"), {"table_name": table_name, "state": state, "lsn": lsn, "epoch": epoch}
+    )
+
+
+def park(conn: Connection, table_name: str, state: str, *, error: str, hint: str) -> None:
+    """Note that a table rests, and why."""
+    conn.execute(
+        statement("sync_table_park"), {"table_name": table_name, "state": state, "error": error, "hint": hint}
+    )
+
+
+def ask_copy(conn: Connection, table_name: str, state: str) -> None:
+    """Ask for a copy of a table; one that is under way goes on."""
+    conn.execute(statement("sync_table_ask"), {"table_name": table_name, "state": state})
+
+
+def be_careful(conn: Connection, table_name: str, lsn: str) -> None:
+    """Note that the lake may hold rows of a table that the stream brings until `lsn`."""
+    conn.execute(statement("sync_table_careful"), {"table_name": table_name, "lsn": lsn})

@@ -5,25 +5,18 @@ tables are copied as the new slot's snapshot shows them, while readers go on see
 """
 
 import uuid
-from collections.abc import Iterator
 
-import psycopg
-import pyarrow as pa
-
-from chronolake.capture.columns import TABLES, Table
+from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
-from chronolake.errors import DatabaseUnavailable
-from chronolake.lake import Lake, StreamCheckpoint, TableChanges
-from chronolake.lake.keys import keys_of
-from chronolake.oltp import Database, ledger, replication
-from chronolake.oltp import rows as row_store
-from chronolake.oltp.replication import ReplicationConnection, SlotFacts
-from chronolake.settings import Settings
+from chronolake.lake import Lake, StreamCheckpoint
+from chronolake.oltp import Database, backfills, replication, sync_tables
+from chronolake.oltp.backfills import CopyFacts
+from chronolake.oltp.replication import NewSlot, ReplicationConnection, SlotFacts
+from chronolake.sync.backfill import Backfill
+from chronolake.sync.leader import Leadership
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.telemetry import logs
-
-#: Rows that are copied at a time.
-COPY_ROWS = 100_000
 
 _log = logs.get_logger(__name__)
 
@@ -31,68 +24,98 @@ _log = logs.get_logger(__name__)
 class Epochs:
     """Tells whether the stream goes on where the lake is, and begins anew where it does not."""
 
-    def __init__(self, *, database: Database, lake: Lake, settings: Settings, clock: Clock) -> None:
+    def __init__(self, *, database: Database, lake: Lake, backfill: Backfill, clock: Clock) -> None:
         self._database = database
         self._lake = lake
-        self._settings = settings
+        self._backfill = backfill
         self._clock = clock
 
-    def begin(self, stream: ReplicationConnection) -> StreamCheckpoint:
-        """The checkpoint at which this term goes on, with the term's number in it.
+    def begin(self, stream: ReplicationConnection, leadership: Leadership) -> StreamCheckpoint:
+        """The checkpoint at which this term goes on, with the term's number in it, once all tables are copied.
 
         Raises:
             DatabaseError: the slot cannot be made, or the role may not replicate.
             LakeError: the lake could not take the copy.
+            Stopped: the worker is to end.
         """
         identity = stream.identify()
         history = f"{identity.system_id}/{identity.timeline}"
         with self._database.connection() as conn:
             name = replication.slot_name(conn)
             slot = replication.slot_facts(conn, name)
+            known = backfills.copies(conn)
         held = self._lake.stream_checkpoint()
         term = self._lake.take_term()
         reason = broken(held, slot, history)
+        made: NewSlot | None = None
         if held is not None and reason is None:
-            return StreamCheckpoint(held.epoch, term, held.lsn, held.committed_at, held.noted_at)
-        _log.warning("sync.epoch_begins", reason=reason)
-        if slot is not None:
-            with self._database.connection() as conn:
+            checkpoint = StreamCheckpoint(held.epoch, term, held.lsn, held.committed_at, held.noted_at)
+            self._greet(known, checkpoint)
+        elif (begun := unfinished(known, held, slot, history)) is not None:
+            epoch, lsn = begun
+            now = self._clock.now()
+            checkpoint = StreamCheckpoint(epoch, term, lsn, now, now)
+            _log.info("sync.epoch_goes_on", epoch=epoch)
+        else:
+            _log.warning("sync.epoch_begins", reason=reason)
+            made, checkpoint = self._anew(stream, slot, name, history, term)
+        if wanted := self._backfill.wanted():
+            checkpoint = self._backfill.run(wanted, checkpoint=checkpoint, leadership=leadership, made=made)
+        return checkpoint
+
+    def _anew(
+        self, stream: ReplicationConnection, slot: SlotFacts | None, name: str, history: str, term: int
+    ) -> tuple[NewSlot, StreamCheckpoint]:
+        """Make the slot of a new epoch, for which every table is to be copied; a parked one stays so."""
+        with self._database.connection() as conn:
+            if slot is not None:
                 replication.drop_slot(conn, name)
+            known = backfills.copies(conn)
         made = stream.create_slot(name)
         now = self._clock.now()
         checkpoint = StreamCheckpoint(f"{history}/{uuid.uuid4()}", term, made.lsn, now, now)
-        self._copy(made.snapshot, checkpoint)
-        return checkpoint
+        for table in TABLES.values():
+            self._backfill.drop(table)
+        with self._database.connection() as conn:
+            for table_name in TABLES:
+                if _state(known, table_name) is not TableState.PARKED:
+                    state = next_state(_state(known, table_name), TableEvent.ASKED)
+                    sync_tables.put(conn, table_name, state, lsn=format_lsn(made.lsn), epoch=checkpoint.epoch)
+        return made, checkpoint
 
-    def _copy(self, snapshot: str, checkpoint: StreamCheckpoint) -> None:
-        """Let the lake hold what `snapshot` shows, in one commit with the checkpoint that stands for it."""
-        try:
-            with psycopg.connect(
-                self._database.url, options="-c search_path=chronolake,public -c timezone=UTC"
-            ) as conn:
-                conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                conn.execute(psycopg.sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
-                batches = ledger.pending(conn)
-                applied = self._lake.applied([batch.batch_id for batch in batches])
-                self._lake.apply_changes(
-                    (changes for table in TABLES.values() for changes in self._whole(conn, table)),
-                    checkpoint=checkpoint,
-                    batches=[
-                        (batch.batch_id, batch.table_name, batch.message_lsn, batch.rows)
-                        for batch in batches
-                        if batch.batch_id not in applied
-                    ],
-                )
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(f"PostgreSQL: {str(error).strip()}") from error
-        _log.info("sync.copied", lsn=format_lsn(checkpoint.lsn))
+    def _greet(self, known: dict[str, CopyFacts], checkpoint: StreamCheckpoint) -> None:
+        """Ask for copies of tables that nobody has noted anything of: they are new."""
+        with self._database.connection() as conn:
+            for table in TABLES.keys() - known.keys():
+                if known:
+                    sync_tables.ask_copy(conn, table, next_state(None, TableEvent.ASKED))
+                else:
+                    # A lake from before tables had states: all of them follow the stream.
+                    lsn = format_lsn(checkpoint.lsn)
+                    sync_tables.put(conn, table, TableState.STREAMING, lsn=lsn, epoch=checkpoint.epoch)
 
-    def _whole(self, conn: psycopg.Connection, table: Table) -> Iterator[TableChanges]:
-        """The table emptied, then its rows piece by piece."""
-        nothing = keys_of(pa.array([], pa.int64()))
-        yield TableChanges(table, table.arrow_schema.empty_table(), nothing, truncated=True)
-        for rows in row_store.whole(conn, table, fetch_rows=COPY_ROWS):
-            yield TableChanges(table, rows, nothing)
+
+def unfinished(
+    known: dict[str, CopyFacts], held: StreamCheckpoint | None, slot: SlotFacts | None, history: str
+) -> tuple[str, int] | None:
+    """The epoch that has begun and whose copy the lake has not taken in yet, and where its stream begins."""
+    epochs = {facts.epoch for facts in known.values() if facts.state == TableState.COPYING}
+    epoch = epochs.pop() if len(epochs) == 1 else None
+    if epoch is None or not epoch.startswith(history + "/") or (held is not None and held.epoch == epoch):
+        return None
+    if slot is None or slot.wal_status == "lost" or slot.confirmed_lsn is None:
+        return None
+    starts = [facts.from_lsn for facts in known.values() if facts.state == TableState.COPYING]
+    # A slot that is past what was copied is another than the one that this epoch began with.
+    if any(start is None or start < slot.confirmed_lsn for start in starts):
+        return None
+    if any(_state(known, table) not in {TableState.COPYING, TableState.PARKED} for table in TABLES):
+        return None
+    return epoch, slot.confirmed_lsn
+
+
+def _state(known: dict[str, CopyFacts], table: str) -> TableState | None:
+    return TableState(known[table].state) if table in known else None
 
 
 def broken(held: StreamCheckpoint | None, slot: SlotFacts | None, history: str) -> str | None:

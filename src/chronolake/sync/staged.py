@@ -13,9 +13,9 @@ from chronolake import faults
 from chronolake.capture.columns import TABLES
 from chronolake.lake import StagedBatch, StagedFile, stage, verify
 from chronolake.oltp import Database, imports, ledger
-from chronolake.oltp import rows as row_store
 from chronolake.oltp.replication import lsn_of
 from chronolake.settings import Settings
+from chronolake.sync.copied import rows_of_batch
 from chronolake.telemetry import logs, metrics
 
 #: Rows that one lake commit takes at most. Files of a commit are split by partition, so a commit should be
@@ -102,8 +102,7 @@ class StagedBatches:
     def _restaged(self, batch: ledger.LedgerBatch) -> StagedFile:
         _log.warning("lake.restaged", batch_id=batch.batch_id, path=batch.path, rows=batch.rows)
         table = TABLES[batch.table_name]
-        with self._database.connection() as conn:
-            rows = row_store.of_batch(conn, table, batch.batch_id, fetch_rows=self._settings.sync.batch_size)
+        rows = rows_of_batch(self._database, table, batch.batch_id)
         self._folder.mkdir(parents=True, exist_ok=True)
         return stage(table, rows, self._path(batch), self._settings.parquet)
 

@@ -14,6 +14,7 @@ from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import TableChanges
 from chronolake.sync.fold import fold
 from chronolake.sync.messages import Relation
+from chronolake.sync.places import Places
 from chronolake.sync.transactions import Part, Segment, Transaction, Truncation
 from chronolake.sync.tuples import Changes, decode_changes
 
@@ -54,12 +55,11 @@ class Stretch:
             self.tables |= touched(transaction)
 
     def changes(
-        self, careful: Mapping[str, int], bury: Callable[[DeadLetter, Transaction], None]
+        self, places: Places, bury: Callable[[DeadLetter, Transaction], None]
     ) -> Iterator[TableChanges]:
         """What the stretch did to each table, in pieces that fit into memory.
 
-        `careful` has, by table, an LSN up to which the lake may hold rows that the stream still brings. `bury` gets
-        what the lake cannot take.
+        `places` says which changes a table has already, or may have. `bury` gets what the lake cannot take.
         """
         held: list[tuple[Transaction, tuple[Part, ...]]] = []
         for transaction in self.transactions:
@@ -67,19 +67,19 @@ class Stretch:
                 held.append((transaction, transaction.parts))
                 continue
             # A huge transaction goes piece by piece, after all that came before it.
-            yield from self._folded(held, careful, bury)
+            yield from self._folded(held, places, bury)
             held = []
             try:
                 for parts in self.pieces(transaction):
-                    yield from self._folded([(transaction, parts)], careful, bury)
+                    yield from self._folded([(transaction, parts)], places, bury)
             finally:
                 transaction.spool.close()
-        yield from self._folded(held, careful, bury)
+        yield from self._folded(held, places, bury)
 
     def _folded(
         self,
         held: list[tuple[Transaction, tuple[Part, ...]]],
-        careful: Mapping[str, int],
+        places: Places,
         bury: Callable[[DeadLetter, Transaction], None],
     ) -> Iterator[TableChanges]:
         by_oid: dict[int, _OfTable] = {}
@@ -88,8 +88,12 @@ class Stretch:
             for part in parts:
                 if isinstance(part, Truncation):
                     for oid in part.relation_oids:
+                        if self._is_passed_over(oid, transaction, places):
+                            continue
                         by_oid[oid] = _OfTable(truncated=True)
-                elif part.relation.name != batch_table:
+                elif part.relation.name != batch_table and not self._is_passed_over(
+                    part.relation.oid, transaction, places
+                ):
                     # Rows of a staged batch come by its file.
                     by_oid.setdefault(part.relation.oid, _OfTable()).segments.append((transaction, part))
         for oid, of_table in by_oid.items():
@@ -102,8 +106,13 @@ class Stretch:
                     table,
                     decoded,
                     truncated=of_table.truncated,
-                    careful=bool(lsns) and min(lsns) < careful.get(table.name, 0),
+                    careful=bool(lsns) and places.is_careful(table.name, min(lsns)),
                 )
+
+    def _is_passed_over(self, oid: int, transaction: Transaction, places: Places) -> bool:
+        relation = self.relations.get(oid)
+        table = BY_POSTGRES_NAME.get(relation.name) if relation is not None else None
+        return table is not None and places.is_passed_over(table.name, transaction.commit_lsn)
 
 
 def touched(transaction: Transaction) -> set[str]:

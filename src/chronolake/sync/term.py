@@ -5,21 +5,27 @@ come past their message, and before any later change of their table.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pyarrow as pa
 from psycopg import Connection
 
-from chronolake.capture.columns import TABLES
+from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock
-from chronolake.lake import Lake, StreamCheckpoint
-from chronolake.oltp import Database, current_lsn, dead_letters
+from chronolake.lake import Lake, StagedBatch, StreamCheckpoint, TableChanges
+from chronolake.lake.keys import keys_of
+from chronolake.lake.writer import staged_rows
+from chronolake.oltp import Database, backfills, dead_letters, insert_lsn, sync_tables
 from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
+from chronolake.sync.copied import rows_of_keys
 from chronolake.sync.leader import Leadership
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.places import Places
 from chronolake.sync.staged import StagedBatches, first_group
 from chronolake.sync.stretch import DeadLetter, Stretch, touched
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.sync.transactions import Assembler, Transaction
 from chronolake.telemetry import logs, metrics
 
@@ -39,6 +45,8 @@ BATCH_LINGER_S = 5.0
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.
 CONFIRM_S = 1.0
+#: How often it is looked whether a table is to be copied.
+ASK_S = 1.0
 
 _log = logs.get_logger(__name__)
 
@@ -56,7 +64,7 @@ class Term:
         leadership: Leadership,
         assembler: Assembler,
         checkpoint: StreamCheckpoint,
-        careful: dict[str, int],
+        places: Places,
         batch_size: int,
         clock: Clock,
     ) -> None:
@@ -66,7 +74,7 @@ class Term:
         self._stream = stream
         self._leadership = leadership
         self._assembler = assembler
-        self._careful = careful
+        self._places = places
         self._batch_size = batch_size
         self._clock = clock
         self._checkpoint = checkpoint
@@ -77,10 +85,22 @@ class Term:
         self._stretch = self._new_stretch()
         self._stretch_since = 0.0
         self._told_at = 0.0
+        self._asked_at = 0.0
+        #: by table, where PostgreSQL was when rows were asked of it that the lake's commit holds
+        self._refetched: dict[str, int] = {}
 
     def has_reached(self, target: int) -> bool:
         """Whether the lake has everything that was committed before `target`."""
         return self._checkpoint.lsn >= target and not first_group(self._staged.pending(), target)
+
+    def is_to_copy(self) -> bool:
+        """Whether somebody wants a table copied, and nothing that was read waits to be applied."""
+        now = time.monotonic()
+        if now - self._asked_at < ASK_S or self._stretch.transactions:
+            return False
+        self._asked_at = now
+        with self._database.connection() as conn:
+            return any(facts.state == TableState.COPYING for facts in backfills.copies(conn).values())
 
     def round(self, *, hurried: bool) -> None:
         """Read what has come, apply what is due, tell the server how far we are. `hurried`: all of it is due.
@@ -145,8 +165,9 @@ class Term:
         )
         started = time.monotonic()
         applied = self._lake.apply_changes(
-            stretch.changes(self._careful, lambda letter, of: letters.append((letter, of))),
+            stretch.changes(self._places, lambda letter, of: letters.append((letter, of))),
             checkpoint=checkpoint,
+            refetch=self._refetch,
             within=self._in_commit(letters),
         )
         self._checkpoint = checkpoint
@@ -156,7 +177,12 @@ class Term:
             metrics.SYNC_ROWS.labels(table=outcome.table.name, outcome="added").inc(outcome.added)
             metrics.SYNC_ROWS.labels(table=outcome.table.name, outcome="removed").inc(outcome.removed)
             if len(outcome.incomplete):
-                _log.warning("sync.incomplete", table=outcome.table.name, rows=len(outcome.incomplete))
+                _log.warning(
+                    "sync.incomplete",
+                    table=outcome.table.name,
+                    rows=len(outcome.incomplete),
+                    refetched=outcome.refetched,
+                )
         _log.info(
             "sync.committed",
             snapshot_id=applied.snapshot_id,
@@ -181,6 +207,9 @@ class Term:
                     raw=letter.raw,
                 )
                 metrics.SYNC_DEAD_LETTERS.labels(table=letter.table.name).inc()
+            for table, lsn in self._refetched.items():
+                sync_tables.be_careful(conn, table, format_lsn(lsn))
+            self._refetched.clear()
             self._leadership.check()
 
         return within
@@ -194,14 +223,49 @@ class Term:
             if restaged:
                 # Their rows are as they are now, and the stream still brings how they came to be so.
                 with self._database.connection() as conn:
-                    now = lsn_of(current_lsn(conn))
-                self._careful.update(dict.fromkeys(restaged, now))
-            snapshot_id = self._lake.apply(files, before_commit=self._leadership.check)
+                    now = insert_lsn(conn)
+                    for table in restaged:
+                        sync_tables.be_careful(conn, table, now)
+                        self._places.be_careful(table, lsn_of(now))
+            snapshot_id = self._apply(files)
             self._staged.done(group, snapshot_id)
             self._pending = self._pending[len(group) :]
             _log.info("lake.committed", snapshot_id=snapshot_id, batches=len(group))
         if not self._pending:
             self._pending_since = None
+
+    def _apply(self, batches: Sequence[StagedBatch]) -> int:
+        """Bring staged batches in; one whose rows a copy may have, row by row in the place of those."""
+        held = self._lake.applied([batch.batch_id for batch in batches])
+        for batch in batches:
+            lsn = lsn_of(batch.message_lsn or "0/0")
+            if batch.batch_id in held or not self._places.is_careful(batch.table.name, lsn):
+                continue
+            rows = staged_rows([batch])
+            self._lake.apply_changes(
+                [TableChanges(batch.table, rows, keys_of(rows[batch.table.key]))],
+                checkpoint=self._checkpoint,
+                batches=[(batch.batch_id, batch.table.name, batch.message_lsn, rows.num_rows)],
+                within=self._in_commit([]),
+            )
+        return self._lake.apply(batches, before_commit=self._leadership.check)
+
+    def _refetch(self, table: Table, keys: pa.ChunkedArray) -> pa.Table:
+        """Rows as they are in PostgreSQL now; until the stream has come here, it may bring what they have."""
+        rows, lsn = rows_of_keys(self._database, table, keys)
+        self._places.be_careful(table.name, lsn)
+        self._refetched[table.name] = lsn
+        return rows
+
+    def _catch_up(self) -> None:
+        """Call tables streaming whose copy of several snapshots the stream has come past."""
+        for name in sorted(self._places.catching_up):
+            if self._places.is_careful(name, self._checkpoint.lsn):
+                continue
+            with self._database.connection() as conn:
+                sync_tables.put(conn, name, next_state(TableState.CATCHING_UP, TableEvent.CAUGHT_UP))
+            self._places.catching_up.discard(name)
+            _log.info("sync.caught_up", table=name, lsn=format_lsn(self._checkpoint.lsn))
 
     def _tell(self, *, hurried: bool) -> None:
         """Note how far the stream is where nothing in it was for the lake; the server may forget what is behind us."""
@@ -212,6 +276,7 @@ class Term:
                 self._checkpoint, lsn=max(self._watermark, self._checkpoint.lsn), noted_at=self._clock.now()
             )
             self._lake.note_checkpoint(self._checkpoint)
+            self._catch_up()
         behind = bool(self._pending) and lsn_of(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._stream.reply_wanted:
             self._stream.confirm(self._checkpoint.lsn, ask=hurried or behind)

@@ -14,12 +14,14 @@ from chronolake.clock import Clock, SystemClock
 from chronolake.errors import LakeBusy
 from chronolake.lake import Lake
 from chronolake.loop import Loop, LoopState, running
-from chronolake.oltp import Database, current_lsn, replication
+from chronolake.oltp import Database, backfills, current_lsn, replication
 from chronolake.oltp.replication import ReplicationConnection, lsn_of
 from chronolake.settings import Settings
+from chronolake.sync.backfill import Backfill, Stopped
 from chronolake.sync.epoch import Epochs
 from chronolake.sync.leader import Leadership, leading
 from chronolake.sync.lsn import format_lsn
+from chronolake.sync.places import places_of
 from chronolake.sync.spool import Spools
 from chronolake.sync.staged import StagedBatches
 from chronolake.sync.term import Term
@@ -50,10 +52,15 @@ class SyncWorker(Loop):
         self._settings = settings
         self._clock = clock or SystemClock()
         self._staged = StagedBatches(database=database, settings=settings)
-        self._epochs = Epochs(database=database, lake=lake, settings=settings, clock=self._clock)
+        self._backfill = Backfill(
+            database=database,
+            lake=lake,
+            settings=settings,
+            clock=self._clock,
+            is_stopped=self._stopped.is_set,
+        )
+        self._epochs = Epochs(database=database, lake=lake, backfill=self._backfill, clock=self._clock)
         self._hurried = threading.Event()
-        #: by table, an LSN up to which the lake may hold rows that the stream still brings
-        self._careful: dict[str, int] = {}
 
     def step(self) -> None:
         """Lead until stopped, if nobody else does.
@@ -118,9 +125,13 @@ class SyncWorker(Loop):
         timeout_s = self._settings.database.connect_timeout_s
         self._staged.take_over()
         with ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream:
-            checkpoint = self._epochs.begin(stream)
+            try:
+                checkpoint = self._epochs.begin(stream, leadership)
+            except Stopped:
+                return
             with self._database.connection() as conn:
                 slot = replication.slot_name(conn)
+                places = places_of(backfills.copies(conn))
             _log.info(
                 "sync.leads", term=checkpoint.term, epoch=checkpoint.epoch, lsn=format_lsn(checkpoint.lsn)
             )
@@ -135,13 +146,18 @@ class SyncWorker(Loop):
                     leadership=leadership,
                     assembler=Assembler(spools),
                     checkpoint=checkpoint,
-                    careful=self._careful,
+                    places=places,
                     batch_size=self._settings.sync.batch_size,
                     clock=self._clock,
                 )
                 metrics.SYNC_LEADING.set(1)
                 try:
-                    while not self._stopped.is_set() and (until is None or not term.has_reached(until)):
+                    while not (
+                        self._stopped.is_set()
+                        or (until is not None and term.has_reached(until))
+                        # A copy is made at the beginning of a term, where nothing waits to be applied.
+                        or term.is_to_copy()
+                    ):
                         hurried = until is not None or self._hurried.is_set()
                         self._hurried.clear()
                         term.round(hurried=hurried)
