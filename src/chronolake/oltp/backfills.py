@@ -109,6 +109,7 @@ def ranges(conn: Connection, table_name: str) -> list[Range]:
 def staged(conn: Connection, table_name: str, number: int, *, rows: int, file: str, lsn: str) -> None:
     """Note that a range is copied, at the snapshot that lay at `lsn`."""
     values = {"table_name": table_name, "number": number, "rows": rows, "file": file, "lsn": lsn}
+    conn.execute(statement("sync_table_lock"), values)
     conn.execute(statement("backfill_range_staged"), values)
     conn.execute(statement("sync_table_progress"), values)
 
@@ -116,6 +117,7 @@ def staged(conn: Connection, table_name: str, number: int, *, rows: int, file: s
 def again(conn: Connection, table_name: str, number: int) -> None:
     """A range is to be copied again."""
     conn.execute(statement("backfill_range_again"), [table_name, number])
+    conn.execute(statement("sync_table_progress"), {"table_name": table_name})
 
 
 def forget(conn: Connection, table_name: str) -> None:
