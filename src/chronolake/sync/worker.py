@@ -57,10 +57,12 @@ class SyncWorker(Loop):
             lake=lake,
             settings=settings,
             clock=self._clock,
-            is_stopped=self._stopped.is_set,
+            is_stopped=self._is_ending,
         )
         self._epochs = Epochs(database=database, lake=lake, backfill=self._backfill, clock=self._clock)
         self._hurried = threading.Event()
+        #: whether it is `step` that leads; `reach` leads until it is there, whatever the loop did before
+        self._steps = True
 
     def step(self) -> None:
         """Lead until stopped, if nobody else does.
@@ -121,7 +123,11 @@ class SyncWorker(Loop):
             return False
         return not any(lsn_of(batch.message_lsn or "0/0") < target for batch in self._staged.pending())
 
+    def _is_ending(self) -> bool:
+        return self._steps and self._stopped.is_set()
+
     def _lead(self, leadership: Leadership, *, until: int | None) -> None:
+        self._steps = until is None
         timeout_s = self._settings.database.connect_timeout_s
         self._staged.take_over()
         with ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream:
@@ -153,7 +159,7 @@ class SyncWorker(Loop):
                 metrics.SYNC_LEADING.set(1)
                 try:
                     while not (
-                        self._stopped.is_set()
+                        self._is_ending()
                         or (until is not None and term.has_reached(until))
                         # A copy is made at the beginning of a term, where nothing waits to be applied.
                         or term.is_to_copy()
