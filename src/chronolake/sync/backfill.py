@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -231,9 +231,10 @@ class Backfill:
 
         with ThreadPoolExecutor(len(readers), "backfill") as pool:
             running: list[Future[None]] = [pool.submit(work, reader) for reader in readers]
-            done, _ = wait(running, return_when=FIRST_EXCEPTION)
-        for future in (*done, *running):
-            future.result()
+        errors = [error for future in running if (error := future.exception()) is not None]
+        # Where one failed the others were stopped, and only the one says why.
+        for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
+            raise error
 
     def _copy_range(
         self, reader: psycopg.Connection, job: _Job, lsn: int, epoch: str, failed: threading.Event
