@@ -1,6 +1,8 @@
 """PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
 
 from chronolake.oltp import (
+    backfills,
+    copy_out,
     dead_letters,
     domains,
     imports,
@@ -11,16 +13,19 @@ from chronolake.oltp import (
     rows,
     sync_tables,
 )
-from chronolake.oltp.database import Database, current_lsn
+from chronolake.oltp.database import Database, current_lsn, insert_lsn
 from chronolake.oltp.embedded import client_program
 
 __all__ = [
     "Database",
+    "backfills",
     "client_program",
+    "copy_out",
     "current_lsn",
     "dead_letters",
     "domains",
     "imports",
+    "insert_lsn",
     "ledger",
     "projects",
     "quarantine",

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from chronolake.errors import SyncError
 from chronolake.lake import Lake
 from chronolake.oltp import sync_tables
 from chronolake.sync import DataSyncService
@@ -345,7 +346,7 @@ def test_a_crash_between_the_lakes_columns_and_the_rows(
         raise OSError("died")
 
     monkeypatch.setattr(lake, "evolve", dies_after)
-    with pytest.raises(OSError, match="died"):
+    with pytest.raises(SyncError, match="died"):
         sync.reach()
     monkeypatch.undo()
     again = DataSyncService(database=database, lake=lake, settings=make_settings())
