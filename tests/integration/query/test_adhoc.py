@@ -78,7 +78,8 @@ async def test_it_tells_whether_there_was_more(make_router, lake, filled):
 async def test_columns_of_one_name_are_all_there(make_router, lake):
     answer = await make_router(lake).sql("SELECT 1 AS a, 2 AS a, 3 AS b", scope=EVERYTHING)
     assert answer.rows == [{"a": 1, "a_2": 2, "b": 3}]
-    assert (answer.meta.engine, answer.meta.lag_s) == ("duckdb", 0.0)
+    assert answer.meta.engine == "duckdb"
+    assert 0 <= answer.meta.lag_s < 600
 
 
 @pytest.mark.parametrize(
