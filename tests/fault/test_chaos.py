@@ -7,7 +7,7 @@ import pytest
 from chronolake.testing import chaos
 
 #: Seeds that `make test` has time for.
-SEEDS = int(os.environ.get("SEEDS", "12"))
+SEEDS = int(os.environ.get("SEEDS", "40"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -542,7 +542,7 @@ def test_a_second_worker_takes_over_from_one_that_is_killed(world):
         killed = time.monotonic()
         world.run(*captures(21, 30))
         until(lambda: world.sync.status().term > first and world.sync.status().state == "streaming")
-        assert time.monotonic() - killed < 60  # five are promised on a machine that does nothing else
+        assert time.monotonic() - killed < 5
         world.equal()
     finally:
         for process in processes:
