@@ -9,7 +9,7 @@ from chronolake.testing import chaos
 #: Seeds that `make test` has time for.
 SEEDS = int(os.environ.get("SEEDS", "40"))
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def test_whatever_breaks_both_stores_end_equal():
