@@ -26,8 +26,8 @@ from chronolake.bench.runner import own_settings
 from chronolake.bench.tables import tables_of
 from chronolake.errors import LakeUnavailable
 from chronolake.lake import Lake
+from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database
-from chronolake.oltp.replication import lsn_of
 from chronolake.services import Services, open_services
 from chronolake.settings import Settings
 from chronolake.settings import environment as as_environment
@@ -183,7 +183,7 @@ def _steady(database: Database) -> tuple[list[float], float]:
             _update(conn, keys[number * STEADY_UPDATES : (number + 1) * STEADY_UPDATES])
         with database.connection() as conn:
             row = conn.execute("SELECT pg_current_wal_lsn()::text").fetchone()
-        committed.append((lsn_of(str(row[0]) if row else "0/0"), time.monotonic()))
+        committed.append((parse_lsn(str(row[0]) if row else "0/0"), time.monotonic()))
     made_s = time.monotonic() - started
     last = committed[-1][0]
     while not shown or shown[-1][0] < last:
@@ -202,7 +202,7 @@ def _watch(database: Database, shown: list[tuple[int, float]], stopped: threadin
     with psycopg.connect(database.url, autocommit=True) as conn:
         while not stopped.is_set():
             row = conn.execute("SELECT lsn::text FROM chronolake_lake.chronolake_checkpoint").fetchone()
-            lsn = lsn_of(row[0]) if row else 0
+            lsn = parse_lsn(row[0]) if row else 0
             if not shown or lsn > shown[-1][0]:
                 shown.append((lsn, time.monotonic()))
             time.sleep(WATCH_S)

@@ -26,6 +26,7 @@ from chronolake.lake import repairs
 from chronolake.lake.failure import Scrubber
 from chronolake.lake.layout import layout_named
 from chronolake.lake.stats import ColumnStats, wider
+from chronolake.lsn import format_lsn
 from chronolake.settings import Layout
 
 #: Schema of the DuckLake catalog in PostgreSQL.
@@ -566,7 +567,7 @@ def note_checkpoint(conn: Connection, checkpoint: StreamCheckpoint) -> None:
         " VALUES (1, %(epoch)s, %(term)s, %(lsn)s, %(committed_at)s, %(noted_at)s)"
         " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, term = excluded.term, lsn = excluded.lsn,"
         " committed_at = excluded.committed_at, noted_at = excluded.noted_at WHERE held.term <= excluded.term",
-        vars(checkpoint) | {"lsn": lsn_text(checkpoint.lsn)},
+        vars(checkpoint) | {"lsn": format_lsn(checkpoint.lsn)},
     )
     if not noted.rowcount:
         raise LakeBusy("another sync worker leads since")
@@ -578,7 +579,7 @@ def note_restaged(conn: Connection, lsns: Mapping[str, int]) -> None:
         conn.execute(
             "INSERT INTO chronolake_restaged AS held VALUES (%s, %s) ON CONFLICT (table_name)"
             " DO UPDATE SET lsn = greatest(held.lsn, excluded.lsn)",
-            [table_name, lsn_text(lsn)],
+            [table_name, format_lsn(lsn)],
         )
 
 
@@ -625,13 +626,8 @@ def note_relation(conn: Connection, note: RelationNote) -> None:
         " schema_name = excluded.schema_name, relation_name = excluded.relation_name,"
         " key = excluded.key, filenode = excluded.filenode,"
         " copied_lsn = excluded.copied_lsn, columns = excluded.columns",
-        vars(note) | {"copied_lsn": lsn_text(note.copied_lsn), "columns": Jsonb(note.columns)},
+        vars(note) | {"copied_lsn": format_lsn(note.copied_lsn), "columns": Jsonb(note.columns)},
     )
-
-
-def lsn_text(lsn: int) -> str:
-    """An LSN as PostgreSQL writes it."""
-    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
 
 def _read_tables(conn: Connection) -> dict[str, LakeTable]:

@@ -18,6 +18,7 @@ from psycopg import Connection, pq
 from psycopg.conninfo import make_conninfo
 
 from chronolake.errors import DatabaseConflict, DatabaseError, DatabaseMisconfigured, DatabaseUnavailable
+from chronolake.lsn import format_lsn, parse_lsn
 from chronolake.oltp.statements import statement
 
 #: What the sync subscribes to; made by a migration.
@@ -125,7 +126,7 @@ class ReplicationConnection:
     def identify(self) -> Identity:
         """Which server this is and where its WAL is."""
         row = self._query(b"IDENTIFY_SYSTEM")
-        return Identity(row[0], int(row[1]), lsn_of(row[2]))
+        return Identity(row[0], int(row[1]), parse_lsn(row[2]))
 
     def create_slot(self, name: str, *, temporary: bool = False) -> NewSlot:
         """Make a slot, and a snapshot of the database as it is where the slot's stream begins.
@@ -141,7 +142,7 @@ class ReplicationConnection:
             + kind
             + b"LOGICAL pgoutput (SNAPSHOT 'export')"
         )
-        return NewSlot(row[0], lsn_of(row[1]), row[2])
+        return NewSlot(row[0], parse_lsn(row[1]), row[2])
 
     def start(self, slot: str, lsn: int) -> None:
         """Begin to stream the changes that were committed at or after `lsn`.
@@ -153,7 +154,7 @@ class ReplicationConnection:
             DatabaseError: the slot is gone or lost.
         """
         command = (
-            f"START_REPLICATION SLOT {slot} LOGICAL {lsn >> 32:X}/{lsn & 0xFFFFFFFF:X} (proto_version '2',"
+            f"START_REPLICATION SLOT {slot} LOGICAL {format_lsn(lsn)} (proto_version '2',"
             f" publication_names '{PUBLICATION}', binary 'true', messages 'true', streaming 'on', origin 'none')"
         )
         result = self._pgconn.exec_(command.encode())
@@ -236,12 +237,6 @@ class ReplicationConnection:
         if result.status != pq.ExecStatus.TUPLES_OK:
             _refuse(_told(result))
         return [(result.get_value(0, column) or b"").decode() for column in range(result.nfields)]
-
-
-def lsn_of(text: str) -> int:
-    """The number of an LSN that PostgreSQL wrote."""
-    high, _, low = text.partition("/")
-    return int(high, 16) << 32 | int(low, 16)
 
 
 def _told(result: pq.abc.PGresult) -> str:

@@ -1,17 +1,15 @@
 """How fresh an answer is: one round trip to PostgreSQL, which knows how far the lake is and what it lacks."""
 
 import math
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from psycopg import Connection
 
-from chronolake.errors import ParameterInvalid
+from chronolake.errors import DecodeError, ParameterInvalid
 from chronolake.lake import Snapshot
+from chronolake.lsn import parse_lsn
 from chronolake.oltp import ledger
-
-_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 @dataclass(frozen=True)
@@ -58,14 +56,14 @@ class Demand:
 
 
 def _lsn(text: str) -> int:
-    match = _LSN.fullmatch(text)
-    if match is None:
+    try:
+        return parse_lsn(text)
+    except DecodeError:
         raise ParameterInvalid(
             f"min_lsn={text[:200]!r} is no LSN",
             hint="Write it as PostgreSQL does: 0/1A2B3C8",
             parameter="min_lsn",
-        )
-    return int(match[1], 16) << 32 | int(match[2], 16)
+        ) from None
 
 
 def _seconds(text: str) -> float:

@@ -16,12 +16,12 @@ from chronolake.clock import Clock
 from chronolake.errors import DatabaseUnavailable, ValueUnrepresentable
 from chronolake.lake import Lake, StreamCheckpoint, TableChanges, note_relation
 from chronolake.lake.keys import keys_of
+from chronolake.lsn import format_lsn
 from chronolake.oltp import Database, ledger, replication, sync_tables
 from chronolake.oltp import rows as row_store
 from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.relations import PublishedTable
 from chronolake.oltp.replication import ReplicationConnection
-from chronolake.sync.lsn import format_lsn
 from chronolake.sync.schema import RESUME, Parked
 from chronolake.sync.shapes import CopyPlan, Shapes, lake_name
 from chronolake.telemetry import logs

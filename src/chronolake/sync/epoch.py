@@ -13,11 +13,11 @@ from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
 from chronolake.errors import DatabaseError, ValueUnrepresentable
 from chronolake.lake import Lake, StreamCheckpoint, note_relation
+from chronolake.lsn import format_lsn
 from chronolake.oltp import Database, relations, replication, sync_tables
 from chronolake.oltp.replication import ReplicationConnection, SlotFacts
 from chronolake.settings import Settings
 from chronolake.sync.copying import held_batches, seen, whole
-from chronolake.sync.lsn import format_lsn
 from chronolake.sync.schema import RESUME, Parked
 from chronolake.sync.shapes import CopyPlan, Shapes, lake_name, syncable
 from chronolake.telemetry import logs

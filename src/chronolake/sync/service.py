@@ -10,11 +10,11 @@ from chronolake.capture.columns import TABLES, Table
 from chronolake.errors import ChronolakeError, TableNotParked
 from chronolake.lake import Lake
 from chronolake.loop import Loop
+from chronolake.lsn import format_lsn, parse_lsn
 from chronolake.oltp import Database, current_lsn, dead_letters, ledger, replication, sync_tables
 from chronolake.oltp.dead_letters import Letter
-from chronolake.oltp.replication import SlotFacts, lsn_of
+from chronolake.oltp.replication import SlotFacts
 from chronolake.settings import Settings
-from chronolake.sync.lsn import format_lsn
 from chronolake.sync.verifier import Verifier
 from chronolake.sync.verify import Verdict, Verification
 from chronolake.sync.worker import SyncWorker
@@ -180,7 +180,7 @@ class DataSyncService:
         """How far the lake is, read from PostgreSQL and the catalog; asks no worker."""
         held = self._lake.stream_checkpoint()
         with self._database.connection() as conn:
-            now = lsn_of(current_lsn(conn))
+            now = parse_lsn(current_lsn(conn))
             slot = replication.slot_facts(conn, replication.slot_name(conn))
             backlog = ledger.backlog(conn)
             tables = sync_tables.all_of(conn)

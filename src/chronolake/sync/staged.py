@@ -12,9 +12,9 @@ from pathlib import Path
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import StagedBatch, StagedFile, stage, verify
+from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database, imports, ledger
 from chronolake.oltp import rows as row_store
-from chronolake.oltp.replication import lsn_of
 from chronolake.settings import Settings
 from chronolake.telemetry import logs, metrics
 
@@ -125,7 +125,7 @@ def first_group(pending: Sequence[ledger.LedgerBatch], upto_lsn: int) -> list[le
     for batch in pending:
         rows += batch.rows
         size += batch.bytes
-        if lsn_of(batch.message_lsn or "0/0") >= upto_lsn:
+        if parse_lsn(batch.message_lsn or "0/0") >= upto_lsn:
             break
         if group and (rows > ROWS_PER_COMMIT or size > BYTES_PER_COMMIT):
             break

@@ -14,12 +14,12 @@ from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
 from chronolake.lake import Lake, Repair, Repaired, StreamCheckpoint
 from chronolake.lake import repairs as repair_store
+from chronolake.lsn import format_lsn, parse_lsn
 from chronolake.oltp import Database, current_lsn, dead_letters, moments, relations, sync_tables
 from chronolake.oltp.ledger import LedgerBatch
-from chronolake.oltp.replication import ReplicationConnection, lsn_of
+from chronolake.oltp.replication import ReplicationConnection
 from chronolake.sync.copying import Copier
 from chronolake.sync.leader import Leadership
-from chronolake.sync.lsn import format_lsn
 from chronolake.sync.repair import plan_repair
 from chronolake.sync.scan import of_keys, versions_of
 from chronolake.sync.schema import unpublished
@@ -143,7 +143,7 @@ class Term:
         table, keys = TABLES[repair.table_name], list(repair.keys)
         with moments.moment(self._database) as seen:
             read = of_keys(seen.conn, table, keys)
-        while not self.has_reached(lsn_of(seen.lsn)):
+        while not self.has_reached(parse_lsn(seen.lsn)):
             self._follow(hurried=True)
         ended = moments.writers_ended(self._database, table.postgres_table, timeout_s=WRITERS_S)
         with self._database.connection() as conn:
@@ -177,7 +177,7 @@ class Term:
         with self._database.connection() as conn:
             published = relations.published(conn)
             asked = sync_tables.resumed(conn)
-            lsn = lsn_of(current_lsn(conn))
+            lsn = parse_lsn(current_lsn(conn))
         self._shapes.leave_out(asked)
         by_name = {lake_name(table): table for table in syncable(published)}
         for name in sorted(asked - by_name.keys()):
@@ -196,7 +196,7 @@ class Term:
 
     def _look_at_ledger(self) -> None:
         with self._database.connection() as conn:
-            self._wal_lsn = lsn_of(current_lsn(conn))
+            self._wal_lsn = parse_lsn(current_lsn(conn))
         self._pending = self._staged.pending()
         if not self._pending:
             self._pending_since = None
@@ -205,7 +205,7 @@ class Term:
 
     def _take(self, transaction: Transaction) -> None:
         tables = touched(transaction)
-        earlier = [b for b in self._pending if lsn_of(b.message_lsn or "0/0") < transaction.commit_lsn]
+        earlier = [b for b in self._pending if parse_lsn(b.message_lsn or "0/0") < transaction.commit_lsn]
         if any(TABLES[batch.table_name].postgres_table in tables for batch in earlier):
             self._bring_batches(transaction.commit_lsn)
         self._follow_shapes(transaction)
@@ -311,7 +311,7 @@ class Term:
             if restaged:
                 # Their rows are as they are now, and the stream still brings how they came to be so.
                 with self._database.connection() as conn:
-                    ahead = dict.fromkeys(restaged, lsn_of(current_lsn(conn)))
+                    ahead = dict.fromkeys(restaged, parse_lsn(current_lsn(conn)))
                 self._careful.update(ahead)
             # The checkpoint stays where it is; that it is noted keeps a worker whose term is over from committing.
             snapshot_id = self._lake.apply(
@@ -332,7 +332,7 @@ class Term:
                 self._checkpoint, lsn=max(self._watermark, self._checkpoint.lsn), noted_at=self._clock.now()
             )
             self._lake.note_checkpoint(self._checkpoint)
-        behind = bool(self._pending) and lsn_of(self._pending[-1].message_lsn or "0/0") >= self._watermark
+        behind = bool(self._pending) and parse_lsn(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._stream.reply_wanted:
             self._stream.confirm(self._checkpoint.lsn, ask=True)
             self._told_at = now

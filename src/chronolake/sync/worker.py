@@ -16,13 +16,13 @@ from chronolake.clock import Clock, SystemClock
 from chronolake.errors import DatabaseConflict, LakeBusy, StorageFull, SyncError
 from chronolake.lake import Lake, Repaired
 from chronolake.loop import Loop, LoopState, running
+from chronolake.lsn import format_lsn, parse_lsn
 from chronolake.oltp import Database, current_lsn, replication
-from chronolake.oltp.replication import ReplicationConnection, lsn_of
+from chronolake.oltp.replication import ReplicationConnection
 from chronolake.settings import Settings
 from chronolake.sync.copying import Copier
 from chronolake.sync.epoch import Epochs
 from chronolake.sync.leader import Leadership, leading
-from chronolake.sync.lsn import format_lsn
 from chronolake.sync.shapes import Shapes
 from chronolake.sync.spool import Spools
 from chronolake.sync.staged import StagedBatches
@@ -86,7 +86,7 @@ class SyncWorker(Loop):
             LakeBusy: it took longer than CHRONOLAKE_LAKE_LOCK_TIMEOUT_S.
             ChronolakeError: the lake or PostgreSQL failed this process's worker, or this call while it led.
         """
-        target = lsn_of(lsn) if lsn is not None else self._now()
+        target = parse_lsn(lsn) if lsn is not None else self._now()
         self._wait(
             lambda: self._reached(target),
             done=lambda term: term.has_reached(target),
@@ -139,13 +139,13 @@ class SyncWorker(Loop):
 
     def _now(self) -> int:
         with self._database.connection() as conn:
-            return lsn_of(current_lsn(conn))
+            return parse_lsn(current_lsn(conn))
 
     def _reached(self, target: int) -> bool:
         checkpoint = self._lake.stream_checkpoint()
         if checkpoint is None or checkpoint.lsn < target:
             return False
-        return not any(lsn_of(batch.message_lsn or "0/0") < target for batch in self._staged.pending())
+        return not any(parse_lsn(batch.message_lsn or "0/0") < target for batch in self._staged.pending())
 
     def _lead(self, leadership: Leadership, *, done: Callable[[Term], bool] | None) -> None:
         """Lead until `done`, or where that is null until the loop is stopped."""

@@ -12,8 +12,8 @@ import pytest
 
 from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS
 from chronolake.lake import Lake, StreamCheckpoint
+from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database, current_lsn, projects, rows
-from chronolake.oltp.replication import lsn_of
 from chronolake.query import HybridQueryRouter, Scope
 from chronolake.settings import load
 
@@ -186,7 +186,7 @@ def follow(database, lake):
 def followed(database, lake):
     """Let the lake have followed PostgreSQL up to now, as it has all that PostgreSQL has."""
     with database.connection() as conn:
-        lsn = lsn_of(current_lsn(conn))
+        lsn = parse_lsn(current_lsn(conn))
     now = datetime.now(UTC)
     lake.note_checkpoint(StreamCheckpoint("epoch", 1, lsn, now, now))
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.sync.lsn import parse_lsn
+from chronolake.lsn import parse_lsn
 from chronolake.sync.messages import (
     Begin,
     Commit,

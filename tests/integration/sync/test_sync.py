@@ -674,7 +674,7 @@ def test_writes_that_concern_nobody_do_not_hold_wal(world):
         start = until(lambda: slot(world).active_pid and slot(world).confirmed_lsn)
         for _ in range(5):
             world.run("INSERT INTO users (email) SELECT md5(random()::text) FROM generate_series(1, 2000)")
-        written = replication.lsn_of(world.one("SELECT pg_current_wal_lsn()::text")[0])
+        written = replication.parse_lsn(world.one("SELECT pg_current_wal_lsn()::text")[0])
         assert written > start
         until(lambda: slot(world).confirmed_lsn >= written)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronolake.errors import DecodeError
-from chronolake.sync.lsn import format_lsn, parse_lsn
+from chronolake.lsn import format_lsn, parse_lsn
 from chronolake.sync.messages import (
     Begin,
     Commit,
