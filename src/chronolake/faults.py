@@ -22,6 +22,7 @@ POINTS = {
     "compaction.before_swap": "merged files are written and in the lake's open transaction",
     "compaction.after_swap": "merged files are part of the lake",
     "lake.after_ledger": "the ledger knows; the staged file still lies there",
+    "sync.backfill_range": "a range of a table's copy is staged and noted; the lake knows nothing",
 }
 
 _reached: Counter[str] = Counter()

@@ -2,21 +2,22 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from prometheus_client import start_http_server
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from chronolake.capture.columns import TABLES, Table
 from chronolake.cli.output import print_json, print_rows, stderr
-from chronolake.errors import InputError, LakeUnavailable, SettingsError
+from chronolake.errors import InputError, LakeUnavailable, SettingsError, SyncError
 from chronolake.loop import LoopState, running
 from chronolake.services import Services, open_services
 from chronolake.settings import load
-from chronolake.sync import DataSyncService, SyncStatus
+from chronolake.sync import DataSyncService, SyncStatus, TableState, TableStatus
 from chronolake.telemetry import metrics
 
 #: How often the loops are looked after, in seconds.
@@ -75,12 +76,65 @@ def resume(
     table: Annotated[str, typer.Argument(help="The parked table, as `chronolake sync status` names it.")],
 ) -> None:
     """Copy a parked table anew and follow it again, once its hint has been followed."""
-    with open_services(load()) as services:
+    with open_services(load()) as services, _progress() as progress:
         sync = of(services)
         sync.resume(table)
-        sync.reach()
-        found = next(known for known in sync.status().tables if known.table_name == table)
-    print_rows([asdict(found)], title="Table")
+        found = sync.copied([table], told=progress)
+    print_rows([asdict(status) for status in found], title="Table")
+    _refuse_parked(found)
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake sync backfill\n\n  chronolake sync backfill --table cdx_records --json"
+)
+def backfill(
+    table: Annotated[
+        list[str] | None, typer.Option("--table", help="Only this table; may be given several times.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Copy tables from PostgreSQL into the lake anew, while both are in use; after a kill, the same again goes on."""
+    names = [found.name for found in _tables(table)]
+    with open_services(load()) as services, _progress() as progress:
+        found = of(services).backfill(names, told=progress)
+    rows = [asdict(status) for status in found]
+    if as_json:
+        print_json({"tables": rows})
+    else:
+        print_rows(rows, title="Tables")
+    _refuse_parked(found)
+
+
+def _refuse_parked(found: list[TableStatus]) -> None:
+    if parked := [status for status in found if status.state == TableState.PARKED]:
+        raise SyncError(
+            f"{parked[0].table_name} could not be copied: {parked[0].last_error}", hint=parked[0].hint
+        )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[list[TableStatus]], None]]:
+    """What shows how far tables are, with the time that is left; nothing where nobody looks."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of about {task.total:,.0f} rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def told(tables: list[TableStatus]) -> None:
+            for status in tables:
+                if status.rows_estimate is None:
+                    continue
+                if status.table_name not in tasks:
+                    tasks[status.table_name] = shown.add_task(status.table_name)
+                total = max(status.rows_estimate, status.rows_done, 1)
+                done = status.rows_done if status.state == TableState.COPYING else total
+                shown.update(tasks[status.table_name], total=total, completed=done)
+
+        yield told
 
 
 @app.command(

@@ -2,8 +2,9 @@
 
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
 from chronolake.lake.changes import Applied, TableChanges
-from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation
+from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation, note_restaged
 from chronolake.lake.compaction import Merged
+from chronolake.lake.copies import TableCopy
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.lake import Lake
 from chronolake.lake.maintenance import LakeMaintenance
@@ -26,9 +27,11 @@ __all__ = [
     "StagedFile",
     "StreamCheckpoint",
     "TableChanges",
+    "TableCopy",
     "TableInfo",
     "interrupting",
     "note_relation",
+    "note_restaged",
     "stage",
     "verify",
 ]

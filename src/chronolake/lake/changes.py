@@ -4,7 +4,7 @@ Exactly once is kept by whoever calls: changes and checkpoint are one commit, an
 is not brought again. Bringing changes again does no harm either: a row is put in the place of the one of its key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from chronolake.lake.files import FileWriter
 from chronolake.lake.keys import KeyIndex, Keys, Places, keys_of
 from chronolake.lake.parquet import names_by_field
 from chronolake.lake.writer import lay_down
+
+#: Gives the rows of a table that have these keys, as they are in PostgreSQL now.
+Refetch = Callable[[Table, pa.ChunkedArray], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,16 @@ class TableChanges:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of changes: rows added and rows taken away in the lake, and keys whose kept values were not found."""
+    """What came of changes: rows added and rows taken away in the lake, and keys whose kept values were not found.
+
+    `refetched` rows of such keys were asked for anew.
+    """
 
     table: Table
     added: int
     removed: int
     incomplete: Keys
+    refetched: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,12 @@ class ChangeWriter:
         self._deleted: dict[str, tuple[str, Places]] = {}
 
     def apply(
-        self, commit: Commit, changes: TableChanges, files: FileWriter, cursor: duckdb.DuckDBPyConnection
+        self,
+        commit: Commit,
+        changes: TableChanges,
+        files: FileWriter,
+        cursor: duckdb.DuckDBPyConnection,
+        refetch: Refetch | None = None,
     ) -> Outcome:
         """Bring the changes of one table into `commit`.
 
@@ -94,12 +106,18 @@ class ChangeWriter:
             commit.end(table, [file.data_file_id for file in live])
             live = []
         targets = [_Target(file, self._deleted_of(held, file)) for file in live]
-        rows, incomplete = self._completed(index, held, targets, changes, cursor)
+        rows, incomplete, lost = self._completed(index, held, targets, changes, cursor)
+        refetched = 0
+        if refetch is not None and len(lost):
+            # What the lake has not, it cannot have taken from the stream: a copy of the table passed the row by.
+            anew = refetch(table, lost)
+            refetched = anew.num_rows
+            rows = pa.concat_tables([rows, anew])
         removed = self._take(index, targets, changes.gone)
         self._write_deletes(commit, table, held, targets, files)
         written = lay_down(cursor, table, held, rows, files)
         commit.add(table, written)
-        return Outcome(table, rows.num_rows, removed, incomplete)
+        return Outcome(table, rows.num_rows, removed, incomplete, refetched)
 
     def _take(self, index: KeyIndex, targets: Sequence[_Target], gone: Keys) -> int:
         """Mark the rows of `gone` keys wherever they are; how many."""
@@ -120,14 +138,17 @@ class ChangeWriter:
         targets: Sequence[_Target],
         changes: TableChanges,
         cursor: duckdb.DuckDBPyConnection,
-    ) -> tuple[pa.Table, Keys]:
-        """The rows with the values that a change left as they are; those that cannot be completed are left out."""
+    ) -> tuple[pa.Table, Keys, pa.ChunkedArray]:
+        """The rows with the values that a change left as they are; those that cannot be completed are left out.
+
+        Of these, the key under which the lake should have had them, and the one that they have now.
+        """
         rows, kept = changes.rows, changes.kept
         lacking = np.zeros(rows.num_rows, bool)
         for mask in kept.values():
             lacking |= mask
         if not lacking.any():
-            return rows, np.empty((0, 2), np.uint64)
+            return rows, np.empty((0, 2), np.uint64), rows[changes.table.key].slice(0, 0)
         own = keys_of(rows[changes.table.key])
         was = own if changes.was is None else changes.was
         names = list(kept)
@@ -153,7 +174,8 @@ class ChangeWriter:
             )
         missing = lacking.copy()
         missing[list(values)] = False
-        return rows.filter(pa.array(~missing)), was[missing]
+        lost = rows[changes.table.key].filter(pa.array(missing))
+        return rows.filter(pa.array(~missing)), was[missing], lost
 
     def _held_values(
         self,

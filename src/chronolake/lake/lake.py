@@ -27,12 +27,13 @@ from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable, SnapshotExpired
-from chronolake.lake import catalog, repairs, schema, writer
+from chronolake.lake import catalog, copies, repairs, schema, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, FileCounts, LakeInfo
-from chronolake.lake.changes import Applied, ChangeWriter, TableChanges
+from chronolake.lake.changes import Applied, ChangeWriter, Refetch, TableChanges
 from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, RelationNote, StreamCheckpoint
 from chronolake.lake.compaction import TARGET_FILE_BYTES, Compactor, Limits
+from chronolake.lake.copies import TableCopy
 from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
@@ -283,12 +284,14 @@ class Lake:
         *,
         checkpoint: StreamCheckpoint,
         batches: Sequence[tuple[int, str, str | None, int]] = (),
+        refetch: Refetch | None = None,
         within: Callable[[psycopg.Connection], None] = lambda _: None,
     ) -> Applied:
         """Bring the changes of a stretch of the stream into the lake, with the checkpoint at its end, in one commit.
 
         `changes` may tell of one table several times, in order, and are taken one after the other, so that all of
         them need not be in memory. `batches` (id, table, LSN of the message, rows) are noted as applied by them.
+        `refetch` gives rows that the changes alone do not make whole.
         `within` is called with the commit's own transaction when all is written.
 
         Raises:
@@ -301,7 +304,9 @@ class Lake:
             self._writing_engine().cursor() as cursor,
             self._commits.commit() as commit,
         ):
-            outcomes = [self._change_writer().apply(commit, change, files, cursor) for change in changes]
+            outcomes = [
+                self._change_writer().apply(commit, change, files, cursor, refetch) for change in changes
+            ]
             commit.note_batches(batches)
             commit.note_checkpoint(checkpoint)
             faults.reach("lake.before_commit")
@@ -310,6 +315,67 @@ class Lake:
         with self.errors_translated():
             faults.reach("lake.after_commit")
         return Applied(snapshot_id, tuple(outcomes))
+
+    def prepare(self, table: Table, rows: pa.Table) -> str:
+        """Lay `rows` down as files that no snapshot knows yet; a text that names them, for `prepared`.
+
+        Several threads may do so at once, and none waits for commits.
+
+        Raises:
+            StorageFull: no room for the lake's files.
+            LakeUnavailable: they cannot be written.
+        """
+        files = self._file_writer()
+        with self.errors_translated():
+            try:
+                laid = self._lay_down(table, rows, files)
+            except BaseException:
+                files.discard()
+                raise
+        return copies.to_text(laid, self._commits.tables()[table.name])
+
+    def prepared(self, table: Table, text: str) -> list[DataFile] | None:
+        """The files that `prepare` laid down; None where they are not there any more, or not of use."""
+        held = self._commits.tables()[table.name]
+        return copies.of_text(text, held, Path(self.path) / held.folder)
+
+    def discard(self, table: Table, text: str) -> None:
+        """Remove files that `prepare` laid down and no snapshot knows."""
+        copies.discard(text, Path(self.path) / self._commits.tables()[table.name].folder)
+
+    def replace(
+        self,
+        tables: Sequence[TableCopy],
+        *,
+        checkpoint: StreamCheckpoint,
+        batches: Sequence[tuple[int, str, str | None, int]] = (),
+        within: Callable[[psycopg.Connection], None] = lambda _: None,
+    ) -> int:
+        """Let copies take the place of what their tables hold, in one commit with the checkpoint they go on from.
+
+        `batches` are noted as applied by them; `within` is called as by `apply_changes`. Until then readers see
+        what the tables held, and as of an older snapshot they still do.
+
+        Returns:
+            The id of the snapshot that holds them.
+
+        Raises:
+            LakeBusy: another process committed at the same time, or leads since.
+            LakeUnavailable: the catalog was lost.
+        """
+        with self._writes(), self._commits.commit() as commit:
+            for copy in tables:
+                commit.end(copy.table, [file.data_file_id for file in commit.live(copy.table)])
+                commit.add(copy.table, copy.files)
+            held = commit.applied([batch[0] for batch in batches])
+            commit.note_batches([batch for batch in batches if batch[0] not in held])
+            commit.note_checkpoint(checkpoint)
+            faults.reach("lake.before_commit")
+            within(commit.conn)
+            snapshot_id = commit.finish()
+        with self.errors_translated():
+            faults.reach("lake.after_commit")
+        return snapshot_id
 
     def stream_checkpoint(self) -> StreamCheckpoint | None:
         """How far the change stream has been applied; null where none ever was."""

@@ -1,6 +1,7 @@
 """PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
 
 from chronolake.oltp import (
+    backfills,
     copies,
     dead_letters,
     domains,
@@ -13,17 +14,19 @@ from chronolake.oltp import (
     rows,
     sync_tables,
 )
-from chronolake.oltp.database import Database, current_lsn
+from chronolake.oltp.database import Database, current_lsn, insert_lsn
 from chronolake.oltp.embedded import client_program
 
 __all__ = [
     "Database",
+    "backfills",
     "client_program",
     "copies",
     "current_lsn",
     "dead_letters",
     "domains",
     "imports",
+    "insert_lsn",
     "ledger",
     "moments",
     "projects",

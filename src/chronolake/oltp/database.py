@@ -110,6 +110,12 @@ def current_lsn(conn: Connection) -> str:
     return str(row[0])
 
 
+def insert_lsn(conn: Connection) -> str:
+    """An LSN past every commit that can be seen now, those too that are not on the disk yet."""
+    row = one(conn, "insert_lsn")
+    return str(row[0])
+
+
 def _prepare(url: str, timeout_s: float) -> ServerFacts:
     """Check what the server must have and migrate; what was found."""
     with _translated():

@@ -1,7 +1,5 @@
 """Bulk rows of the synced tables: Arrow in, what was newly stored out."""
 
-import uuid
-from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,15 +10,13 @@ from psycopg import Connection, Cursor, sql
 from psycopg.errors import UniqueViolation
 from pyarrow import csv
 
-from chronolake.capture.columns import Column, Table
+from chronolake.capture.columns import Table
 
 #: COPY's binary format: an 11-byte signature and two 4-byte words, then for each row of one uuid a 2-byte
 #: column count, a 4-byte length and 16 bytes (PostgreSQL documentation, "COPY", Binary Format).
 _COPY_HEADER_BYTES = 19
 _COPY_ROW = np.dtype([("columns", ">i2"), ("length", ">i4"), ("id", "V16")])
 _COPY_TRAILER_BYTES = 2
-#: A value as PostgreSQL prints it, which a cast to text does not always do: it gives an `inet` its mask.
-_RENDERED = "CASE WHEN {0} IS NOT NULL THEN format('%s', {0}) END"
 #: Rows turned into CSV at a time; a bound on memory.
 _CSV_ROWS = 20_000
 
@@ -85,64 +81,6 @@ def _copy(cursor: Cursor, table: Table, target: str, rows: pa.Table) -> None:
 
 def _names(table: Table) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column.name) for column in table.stored)
-
-
-def of_batch(
-    conn: Connection, table: Table, batch_id: int, *, fetch_rows: int, rendered: Collection[str] = ()
-) -> pa.Table:
-    """The rows of one batch, read `fetch_rows` at a time, in the table's Arrow schema.
-
-    PostgreSQL writes the `rendered` columns as text.
-    """
-    where = sql.SQL("WHERE batch_id = {}").format(batch_id)
-    source = sql.Identifier(table.postgres_table)
-    found = _read(conn, table, source, where, fetch_rows=fetch_rows, rendered=rendered)
-    return pa.concat_tables([table.arrow_schema.empty_table(), *found])
-
-
-def whole(
-    conn: Connection,
-    table: Table,
-    *,
-    fetch_rows: int,
-    schema: str | None = None,
-    rendered: Collection[str] = (),
-) -> Iterator[pa.Table]:
-    """All rows of the table as the transaction of `conn` sees them, `fetch_rows` at a time.
-
-    PostgreSQL writes the `rendered` columns as text.
-    """
-    source = sql.Identifier(*([schema] if schema else []), table.postgres_table)
-    yield from _read(conn, table, source, sql.SQL(""), fetch_rows=fetch_rows, rendered=rendered)
-
-
-def _read(
-    conn: Connection,
-    table: Table,
-    source: sql.Identifier,
-    where: sql.Composable,
-    *,
-    fetch_rows: int,
-    rendered: Collection[str],
-) -> Iterator[pa.Table]:
-    names = sql.SQL(", ").join(
-        sql.SQL(_RENDERED if column.name in rendered else "{0}").format(sql.Identifier(column.name))
-        for column in table.stored
-    )
-    query = sql.SQL("SELECT {} FROM {} {}").format(names, source, where)
-    with conn.cursor(name="rows") as cursor:
-        cursor.execute(query)
-        while rows := cursor.fetchmany(fetch_rows):
-            columns = zip(table.stored, zip(*rows, strict=True), strict=True)
-            yield pa.Table.from_arrays(
-                [_array(column, values) for column, values in columns], schema=table.arrow_schema
-            )
-
-
-def _array(column: Column, values: Iterable[Any]) -> pa.Array:
-    if column.arrow == pa.uuid():
-        values = [None if value is None else uuid.UUID(str(value)).bytes for value in values]
-    return pa.array(values, column.arrow)
 
 
 def _less_repeated(rows: pa.Table, key: str) -> pa.Table:

@@ -258,10 +258,18 @@ CREATE TABLE sync_tables (
     ranges_done integer NOT NULL DEFAULT 0,
     rows_done bigint NOT NULL DEFAULT 0,
     rows_estimate bigint,
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Changes before it may be in the copy already.
+    careful_lsn pg_lsn,
+    -- Staged batches whose rows are in the copy.
+    copied_batches bigint[] NOT NULL DEFAULT '{}',
+    -- The table's file when its ranges were drawn: whoever rewrites the table moves its rows to other blocks.
+    filenode oid,
+    -- The columns that its copied ranges have: where they are others since, those ranges are of no use.
+    copied_shape text
 );
 
--- The pieces in which a table is copied; null bounds are open.
+-- The pieces in which a table is copied, as blocks of the table's file; null bounds are open.
 CREATE TABLE sync_backfill_ranges (
     table_name text COLLATE "C" NOT NULL,
     number integer NOT NULL,
@@ -271,6 +279,8 @@ CREATE TABLE sync_backfill_ranges (
     rows bigint,
     file text,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Where the snapshot lay that the range was copied from.
+    lsn pg_lsn,
     PRIMARY KEY (table_name, number)
 );
 

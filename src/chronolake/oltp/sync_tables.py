@@ -7,11 +7,6 @@ from psycopg import Connection
 
 from chronolake.oltp.statements import one, statement
 
-#: A table whose changes are left out, until an operator has followed its hint: set by the sync, and kept.
-PARKED = "parked"
-#: A table that is to be copied: set by `resume`, and kept until it is copied.
-COPYING = "copying"
-
 
 @dataclass(frozen=True)
 class TableStatus:
@@ -34,35 +29,37 @@ def all_of(conn: Connection) -> list[TableStatus]:
     return [TableStatus(*row) for row in conn.execute(statement("sync_tables_all"))]
 
 
-def park(conn: Connection, table_name: str, reason: str, hint: str) -> None:
-    """Note that a table is followed no more; `hint` is what an operator does about it. Twice is as once."""
-    conn.execute(statement("sync_table_park"), {"table_name": table_name, "reason": reason, "hint": hint})
-
-
-def parked(conn: Connection) -> set[str]:
-    """The tables whose changes the sync leaves out."""
-    return _in_state(conn, PARKED)
-
-
-def resume(conn: Connection, table_name: str) -> bool:
-    """Ask whoever leads to copy a parked table anew and to follow it again; whether it was parked."""
-    return conn.execute(statement("sync_table_resume"), {"table_name": table_name}).fetchone() is not None
-
-
-def resumed(conn: Connection) -> set[str]:
-    """The tables that somebody asked to be copied anew."""
-    return _in_state(conn, COPYING)
-
-
-def followed(conn: Connection, table_name: str, *, lsn: str, epoch: str) -> None:
-    """Note that a table was copied as it was at `lsn`, and follows the stream from there."""
-    conn.execute(statement("sync_table_followed"), {"table_name": table_name, "lsn": lsn, "epoch": epoch})
-
-
-def _in_state(conn: Connection, state: str) -> set[str]:
+def in_state(conn: Connection, state: str) -> set[str]:
+    """The tables that are in one state."""
     return {row[0] for row in conn.execute(statement("sync_tables_in_state"), {"state": state})}
 
 
 def open_dead_letters(conn: Connection) -> int:
     """How many changes the lake could not take that nobody has dealt with."""
     return int(one(conn, "dead_letters_open")[0])
+
+
+def put(
+    conn: Connection, table_name: str, state: str, *, lsn: str | None = None, epoch: str | None = None
+) -> None:
+    """Note the state of a table; `lsn` is where its copy was made, if it was made now."""
+    conn.execute(
+        statement("sync_table_put"), {"table_name": table_name, "state": state, "lsn": lsn, "epoch": epoch}
+    )
+
+
+def park(conn: Connection, table_name: str, state: str, *, error: str, hint: str) -> None:
+    """Note that a table is followed no more, and why; `hint` is what an operator does about it. Twice is as once."""
+    conn.execute(
+        statement("sync_table_park"), {"table_name": table_name, "state": state, "error": error, "hint": hint}
+    )
+
+
+def ask_copy(conn: Connection, table_name: str, state: str) -> None:
+    """Ask for a copy of a table; one that is under way goes on."""
+    conn.execute(statement("sync_table_ask"), {"table_name": table_name, "state": state})
+
+
+def be_careful(conn: Connection, table_name: str, lsn: str) -> None:
+    """Note that the lake may hold rows of a table that the stream brings until `lsn`."""
+    conn.execute(statement("sync_table_careful"), {"table_name": table_name, "lsn": lsn})

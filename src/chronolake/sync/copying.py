@@ -1,10 +1,10 @@
-"""Copy one table whole into the lake while the stream waits: a table that is new, or that was parked.
+"""Copy a table of the operator's own whole into the lake while the stream waits: one that is new, or was parked.
 
-`copy_table` is the seam: whatever copies in its stead, range by range or beside the stream, must give the lake rows
-of one snapshot, with `noting` that snapshot's LSN in the same commit, since the stream's changes before that LSN are
-left out and those at or after it are applied.
+The lake gets rows of one snapshot, with a note of that snapshot's LSN in the same commit: the stream's changes before
+that LSN are left out, those at or after it are applied. The registry's tables are copied by `Backfill`, in ranges.
 """
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,17 +17,14 @@ from chronolake.errors import DatabaseUnavailable, ValueUnrepresentable
 from chronolake.lake import Lake, StreamCheckpoint, TableChanges, note_relation
 from chronolake.lake.keys import keys_of
 from chronolake.lsn import format_lsn
-from chronolake.oltp import Database, ledger, replication, sync_tables
-from chronolake.oltp import rows as row_store
-from chronolake.oltp.ledger import LedgerBatch
+from chronolake.oltp import Database, replication, sync_tables
 from chronolake.oltp.relations import PublishedTable
 from chronolake.oltp.replication import ReplicationConnection
+from chronolake.sync import scan
 from chronolake.sync.schema import RESUME, Parked
 from chronolake.sync.shapes import CopyPlan, Shapes, lake_name
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.telemetry import logs
-
-#: Rows that are copied at a time.
-COPY_ROWS = 100_000
 
 _log = logs.get_logger(__name__)
 
@@ -53,9 +50,10 @@ class Copier:
         name = lake_name(source)
         with (
             ReplicationConnection.open(self._database.url, timeout_s=self._timeout_s) as stream,
-            self._database.connection() as conn,
         ):
-            made = stream.create_slot(replication.slot_name(conn) + "_copy", temporary=True)
+            with self._database.connection() as conn:
+                slot = replication.slot_name(conn)
+            made = stream.create_slot(f"{slot}_copy_{secrets.token_hex(4)}", temporary=True)
             with seen(self._database, made.snapshot) as snapshot:
                 plan = shapes.plan_copy(snapshot, source, made.lsn)
                 if isinstance(plan, Parked):
@@ -66,8 +64,7 @@ class Copier:
                     self._lake.apply_changes(
                         whole(snapshot, plan),
                         checkpoint=checkpoint,
-                        batches=held_batches(snapshot, self._lake, {name}),
-                        within=partial(_note, plan),
+                        within=partial(_note, plan, checkpoint.epoch),
                     )
                 except ValueUnrepresentable as error:
                     shapes.park(
@@ -75,8 +72,6 @@ class Copier:
                     )
                     return False
         shapes.copied(plan)
-        with self._database.connection() as conn:
-            sync_tables.followed(conn, name, lsn=format_lsn(made.lsn), epoch=checkpoint.epoch)
         _log.info("sync.table_copied", table=name, lsn=format_lsn(made.lsn))
         return True
 
@@ -106,31 +101,19 @@ def whole(conn: psycopg.Connection, plan: CopyPlan) -> Iterator[TableChanges]:
         ValueUnrepresentable: a row has a value that the lake's type cannot hold.
     """
     nothing = keys_of(pa.array([], pa.int64()))
-    table = plan.table
+    table, schema = plan.table, plan.source.schema
     yield TableChanges(table, table.arrow_schema.empty_table(), nothing, truncated=True)
-    try:
-        for rows in row_store.whole(
-            conn, table, fetch_rows=COPY_ROWS, schema=plan.source.schema, rendered=plan.rendered
-        ):
-            yield TableChanges(table, rows, nothing)
-    except (psycopg.DataError, pa.ArrowInvalid, OverflowError) as error:
-        raise ValueUnrepresentable(
-            f"a row of {table.name} has no place in the lake: {error}", table=table.name
-        ) from error
+    for piece in scan.whole(conn, table, types=plan.evolution.types, schema=schema):
+        for misfit in piece.misfits:
+            raise ValueUnrepresentable(
+                f"a row of {table.name} has no place in the lake: the value of {misfit.column} does not fit the"
+                f" lake's type {table[misfit.column].arrow}",
+                table=table.name,
+            )
+        yield TableChanges(table, piece.fitting, nothing)
 
 
-def _note(plan: CopyPlan, commit: psycopg.Connection) -> None:
+def _note(plan: CopyPlan, epoch: str, commit: psycopg.Connection) -> None:
     note_relation(commit, plan.note)
-
-
-def held_batches(
-    conn: psycopg.Connection, lake: Lake, names: set[str]
-) -> list[tuple[int, str, str | None, int]]:
-    """The staged batches of these tables whose rows are in a copy already, to be noted as applied by it."""
-    batches: list[LedgerBatch] = [batch for batch in ledger.pending(conn) if batch.table_name in names]
-    applied = lake.applied([batch.batch_id for batch in batches])
-    return [
-        (batch.batch_id, batch.table_name, batch.message_lsn, batch.rows)
-        for batch in batches
-        if batch.batch_id not in applied
-    ]
+    state = next_state(TableState.COPYING, TableEvent.TAKEN_IN)
+    sync_tables.put(commit, plan.note.table_name, state, lsn=format_lsn(plan.note.copied_lsn), epoch=epoch)

@@ -5,21 +5,19 @@ tables are copied as the new slot's snapshot shows them, while readers go on see
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
-
-import psycopg
 
 from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock
-from chronolake.errors import DatabaseError, ValueUnrepresentable
-from chronolake.lake import Lake, StreamCheckpoint, note_relation
+from chronolake.errors import DatabaseError
+from chronolake.lake import Lake, StreamCheckpoint
 from chronolake.lsn import format_lsn
-from chronolake.oltp import Database, relations, replication, sync_tables
-from chronolake.oltp.replication import ReplicationConnection, SlotFacts
-from chronolake.settings import Settings
-from chronolake.sync.copying import held_batches, seen, whole
-from chronolake.sync.schema import RESUME, Parked
-from chronolake.sync.shapes import CopyPlan, Shapes, lake_name, syncable
+from chronolake.oltp import Database, backfills, relations, replication, sync_tables
+from chronolake.oltp.backfills import CopyFacts
+from chronolake.oltp.replication import NewSlot, ReplicationConnection, SlotFacts
+from chronolake.sync.backfill import Backfill
+from chronolake.sync.leader import Leadership
+from chronolake.sync.shapes import lake_name, syncable
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.telemetry import logs
 
 _log = logs.get_logger(__name__)
@@ -28,18 +26,19 @@ _log = logs.get_logger(__name__)
 class Epochs:
     """Tells whether the stream goes on where the lake is, and begins anew where it does not."""
 
-    def __init__(self, *, database: Database, lake: Lake, settings: Settings, clock: Clock) -> None:
+    def __init__(self, *, database: Database, lake: Lake, backfill: Backfill, clock: Clock) -> None:
         self._database = database
         self._lake = lake
-        self._settings = settings
+        self._backfill = backfill
         self._clock = clock
 
-    def begin(self, stream: ReplicationConnection) -> StreamCheckpoint:
-        """The checkpoint at which this term goes on, with the term's number in it.
+    def begin(self, stream: ReplicationConnection, leadership: Leadership) -> StreamCheckpoint:
+        """The checkpoint at which this term goes on, with the term's number in it, once all tables are copied.
 
         Raises:
             DatabaseError: the slot cannot be made, or the role may not replicate.
             LakeError: the lake could not take the copy.
+            Stopped: the worker is to end.
         """
         identity = stream.identify()
         history = f"{identity.system_id}/{identity.timeline}"
@@ -49,20 +48,50 @@ class Epochs:
         # The term first: until it is taken, whoever led before may still commit, and what was read would be old.
         term = self._lake.take_term()
         held = self._lake.stream_checkpoint()
+        with self._database.connection() as conn:
+            known = backfills.copies(conn)
         if slot is not None and slot.active_pid is not None:
             self._cut_off(name)
         reason = broken(held, slot, history)
+        made: NewSlot | None = None
         if held is not None and reason is None:
-            return StreamCheckpoint(held.epoch, term, held.lsn, held.committed_at, held.noted_at)
-        _log.warning("sync.epoch_begins", reason=reason)
-        if slot is not None:
-            with self._database.connection() as conn:
+            checkpoint = StreamCheckpoint(held.epoch, term, held.lsn, held.committed_at, held.noted_at)
+            self._greet()
+        elif (begun := unfinished(known, held, slot, history)) is not None:
+            epoch, lsn = begun
+            now = self._clock.now()
+            checkpoint = StreamCheckpoint(epoch, term, lsn, now, now)
+            _log.info("sync.epoch_goes_on", epoch=epoch)
+        else:
+            _log.warning("sync.epoch_begins", reason=reason)
+            made, checkpoint = self._anew(stream, slot, name, history, term)
+        if wanted := self._backfill.wanted():
+            checkpoint = self._backfill.run(wanted, checkpoint=checkpoint, leadership=leadership, made=made)
+        return checkpoint
+
+    def _anew(
+        self, stream: ReplicationConnection, slot: SlotFacts | None, name: str, history: str, term: int
+    ) -> tuple[NewSlot, StreamCheckpoint]:
+        """Make the slot of a new epoch, for which every table is to be copied; a parked one stays so.
+
+        Those that the registry does not know are copied by the term that begins.
+        """
+        with self._database.connection() as conn:
+            if slot is not None:
                 replication.drop_slot(conn, name)
+            known = backfills.copies(conn)
+            more = {lake_name(source) for source in syncable(relations.published(conn))} - TABLES.keys()
         made = stream.create_slot(name)
         now = self._clock.now()
         checkpoint = StreamCheckpoint(f"{history}/{uuid.uuid4()}", term, made.lsn, now, now)
-        self._copy(made.snapshot, checkpoint)
-        return checkpoint
+        for table in TABLES.values():
+            self._backfill.drop(table)
+        with self._database.connection() as conn:
+            for table_name in (*TABLES, *sorted(more)):
+                if _state(known, table_name) is not TableState.PARKED:
+                    state = next_state(_state(known, table_name), TableEvent.ASKED)
+                    sync_tables.put(conn, table_name, state, lsn=format_lsn(made.lsn), epoch=checkpoint.epoch)
+        return made, checkpoint
 
     def _cut_off(self, name: str) -> None:
         """Take the slot from who led before: it cannot commit any more, but may hold its stream for a minute still."""
@@ -72,55 +101,38 @@ class Epochs:
         except DatabaseError as error:
             _log.warning("sync.slot_held", reason=error.message)
 
-    def _copy(self, snapshot: str, checkpoint: StreamCheckpoint) -> None:
-        """Let the lake hold what `snapshot` shows, in one commit with the checkpoint that stands for it.
-
-        Tables whose shape the lake cannot have are parked.
-        """
-        shapes = Shapes(lake=self._lake, database=self._database)
-        with seen(self._database, snapshot) as conn:
-            plans = list(self._plans(conn, shapes, checkpoint))
-            while True:
-                try:
-                    self._apply(conn, plans, checkpoint)
-                    break
-                except ValueUnrepresentable as error:
-                    # One table's odd row is no reason for the others to wait.
-                    name = str(error.facts["table"])
-                    shapes.park(
-                        name, Parked(error.message, f"{error.hint} Then: {RESUME.format(table=name)}")
-                    )
-                    plans = [plan for plan in plans if plan.table.name != name]
+    def _greet(self) -> None:
+        """Ask for copies of the registry's tables that follow no relation, or that nobody noted anything of."""
+        followed = {note.table_name for note in self._lake.relation_notes()}
         with self._database.connection() as conn:
-            for plan in plans:
-                sync_tables.followed(
-                    conn, plan.table.name, lsn=format_lsn(checkpoint.lsn), epoch=checkpoint.epoch
-                )
-        _log.info("sync.copied", lsn=format_lsn(checkpoint.lsn))
+            known = backfills.copies(conn)
+            for name in TABLES:
+                state = _state(known, name)
+                if state is None or (name not in followed and state is not TableState.PARKED):
+                    sync_tables.ask_copy(conn, name, next_state(state, TableEvent.ASKED))
 
-    def _apply(
-        self, conn: psycopg.Connection, plans: Sequence[CopyPlan], checkpoint: StreamCheckpoint
-    ) -> None:
-        def noting(commit: psycopg.Connection) -> None:
-            for plan in plans:
-                note_relation(commit, plan.note)
 
-        self._lake.apply_changes(
-            (changes for plan in plans for changes in whole(conn, plan)),
-            checkpoint=checkpoint,
-            batches=held_batches(conn, self._lake, set(TABLES)),
-            within=noting,
-        )
+def unfinished(
+    known: dict[str, CopyFacts], held: StreamCheckpoint | None, slot: SlotFacts | None, history: str
+) -> tuple[str, int] | None:
+    """The epoch that has begun and whose copy the lake has not taken in yet, and where its stream begins."""
+    copies = [facts for name, facts in known.items() if name in TABLES and facts.state == TableState.COPYING]
+    epochs = {facts.epoch for facts in copies}
+    epoch = epochs.pop() if len(epochs) == 1 else None
+    if epoch is None or not epoch.startswith(history + "/") or (held is not None and held.epoch == epoch):
+        return None
+    if slot is None or slot.wal_status == "lost" or slot.confirmed_lsn is None:
+        return None
+    # A slot that is past what was copied is another than the one that this epoch began with.
+    if any(facts.from_lsn is None or facts.from_lsn < slot.confirmed_lsn for facts in copies):
+        return None
+    if any(_state(known, table) not in {TableState.COPYING, TableState.PARKED} for table in TABLES):
+        return None
+    return epoch, slot.confirmed_lsn
 
-    def _plans(
-        self, conn: psycopg.Connection, shapes: Shapes, checkpoint: StreamCheckpoint
-    ) -> Iterator[CopyPlan]:
-        for source in syncable(relations.published(conn)):
-            plan = shapes.plan_copy(conn, source, checkpoint.lsn)
-            if isinstance(plan, Parked):
-                shapes.park(lake_name(source), plan)
-            else:
-                yield shapes.prepare(plan)
+
+def _state(known: dict[str, CopyFacts], table: str) -> TableState | None:
+    return TableState(known[table].state) if table in known else None
 
 
 def broken(held: StreamCheckpoint | None, slot: SlotFacts | None, history: str) -> str | None:

@@ -1,20 +1,29 @@
 """`DataSyncService`: the plan's name for what keeps the lake equal to PostgreSQL, and says how far it is."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chronolake.capture.columns import TABLES, Table
-from chronolake.errors import ChronolakeError, TableNotParked
+from chronolake.clock import Clock, SystemClock
+from chronolake.errors import (
+    ChronolakeError,
+    DatabaseError,
+    DatabaseMisconfigured,
+    Retry,
+    SyncError,
+    TableNotParked,
+)
 from chronolake.lake import Lake
-from chronolake.loop import Loop
+from chronolake.loop import Loop, LoopState
 from chronolake.lsn import format_lsn, parse_lsn
 from chronolake.oltp import Database, current_lsn, dead_letters, ledger, replication, sync_tables
 from chronolake.oltp.dead_letters import Letter
 from chronolake.oltp.replication import SlotFacts
 from chronolake.settings import Settings
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.sync.verifier import Verifier
 from chronolake.sync.verify import Verdict, Verification
 from chronolake.sync.worker import SyncWorker
@@ -24,6 +33,8 @@ from chronolake.telemetry import metrics
 OBSERVE_S = 5.0
 #: What PostgreSQL says of a slot's WAL (`pg_replication_slots.wal_status`), and that there is none.
 SLOT_STATUSES = ("reserved", "extended", "unreserved", "lost", "missing")
+#: How often it is looked how far a copy is.
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -84,8 +95,11 @@ class SyncObserver(Loop):
 class DataSyncService:
     """Runs the worker, waits for it, and tells how it goes."""
 
-    def __init__(self, *, database: Database, lake: Lake, settings: Settings) -> None:
+    def __init__(
+        self, *, database: Database, lake: Lake, settings: Settings, clock: Clock | None = None
+    ) -> None:
         self._database = database
+        self._clock = clock or SystemClock()
         self._lake = lake
         self._settings = settings
         self.worker = SyncWorker(database=database, lake=lake, settings=settings)
@@ -112,14 +126,59 @@ class DataSyncService:
         self.worker.reach(lsn)
 
     def resume(self, table_name: str) -> None:
-        """Have a parked table copied anew and followed again by whoever leads; `reach` waits for it.
+        """Have a parked table copied anew and followed again by whoever leads; `copied` waits for it.
 
         Raises:
             TableNotParked: no table of that name is parked.
         """
         with self._database.connection() as conn:
-            if not sync_tables.resume(conn, table_name):
+            if table_name not in sync_tables.in_state(conn, TableState.PARKED):
                 raise TableNotParked(f"no table {table_name} is parked", table=table_name)
+            sync_tables.ask_copy(conn, table_name, next_state(TableState.PARKED, TableEvent.ASKED))
+
+    def backfill(
+        self, tables: Sequence[str], *, told: Callable[[list[sync_tables.TableStatus]], None] = lambda _: None
+    ) -> list[sync_tables.TableStatus]:
+        """Have `tables` copied into the lake anew, and wait for it as `copied` does.
+
+        A copy of them that did not end goes on.
+        """
+        with self._database.connection() as conn:
+            for name in tables:
+                sync_tables.ask_copy(conn, name, next_state(None, TableEvent.ASKED))
+        return self.copied(tables, told=told)
+
+    def copied(
+        self, tables: Sequence[str], *, told: Callable[[list[sync_tables.TableStatus]], None] = lambda _: None
+    ) -> list[sync_tables.TableStatus]:
+        """Return once the lake holds the copies of `tables` that are asked for; what became of each.
+
+        Whoever leads does it: this process's worker, or another's. `told` is called with how far they are, a few times
+        a second.
+
+        Raises:
+            ChronolakeError: PostgreSQL or the lake failed; the same again goes on. What failed for one table alone
+                stands in its status.
+        """
+        with self.worker.following():
+            while True:
+                with self._database.connection() as conn:
+                    found = [table for table in sync_tables.all_of(conn) if table.table_name in tables]
+                told(found)
+                if all(table.state != TableState.COPYING for table in found):
+                    return found
+                error = self.worker.error
+                if error is not None and self._is_lasting(error):
+                    raise error
+                self._clock.sleep(_LOOK_S)
+
+    def _is_lasting(self, error: Exception) -> bool:
+        if self.worker.state is LoopState.FAILED or not isinstance(error, ChronolakeError):
+            return True
+        # What parked a table stands in its status, and the others go on.
+        return error.retry is not Retry.LATER and (
+            isinstance(error, DatabaseMisconfigured) or not isinstance(error, DatabaseError | SyncError)
+        )
 
     def verify(self, tables: Iterable[Table] = TABLES.values(), *, repair: bool = False) -> list[Verdict]:
         """Compare `tables` (all, if none are named) with PostgreSQL; with `repair`, put right what differs.
@@ -192,6 +251,8 @@ class DataSyncService:
             state, reason = "broken", "the replication slot is gone; the next worker begins a new epoch"
         elif slot.wal_status == "lost":
             state, reason = "broken", "the replication slot is lost; the next worker begins a new epoch"
+        elif any(table.state == TableState.COPYING for table in tables):
+            state, reason = "copying", "tables are being copied, and the stream waits meanwhile"
         elif slot.active_pid is None:
             state, reason = "stopped", "no worker reads the stream: chronolake sync run, or chronolake serve"
         return SyncStatus(

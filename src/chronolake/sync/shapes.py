@@ -6,6 +6,7 @@ done already, by DuckLake's numbers of the columns, and does only the rest. Post
 whenever the stream tells of it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,9 +17,10 @@ from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import Lake, RelationNote, note_relation
 from chronolake.oltp import Database, relations, sync_tables
 from chronolake.oltp.relations import PublishedTable, RelationFacts
-from chronolake.sync import schema, wire_text
+from chronolake.sync import schema
 from chronolake.sync.messages import Relation, RelationColumn
 from chronolake.sync.schema import Attribute, Evolution, Followed, HeldColumn, Now, Parked
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.telemetry import logs
 
 #: Where the tables of the registry lie.
@@ -46,7 +48,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class CopyPlan:
-    """What to copy of a PostgreSQL table, and what the lake table becomes: the columns `rendered` are read as text."""
+    """What to copy of a PostgreSQL table, and what the lake table becomes."""
 
     source: PublishedTable
     evolution: Evolution
@@ -58,9 +60,9 @@ class CopyPlan:
         return self.evolution.table
 
     @property
-    def rendered(self) -> set[str]:
-        """The columns that PostgreSQL writes as text for the lake."""
-        return _rendered(self.evolution)
+    def shape(self) -> str:
+        """The columns in a text, to tell whether what was copied before has the same."""
+        return json.dumps([self.note.relation_oid, self.note.columns])
 
 
 class Shapes:
@@ -75,7 +77,9 @@ class Shapes:
         self._numbers: dict[Relation, tuple[int, ...]] = {}
         self._last: dict[int, Relation] = {}
         with database.connection() as conn:
-            self._left_out = sync_tables.parked(conn) | sync_tables.resumed(conn)
+            self._left_out = sync_tables.in_state(conn, TableState.PARKED) | sync_tables.in_state(
+                conn, TableState.COPYING
+            )
 
     def name_of(self, oid: int) -> str | None:
         """The lake table that follows a relation now; null where none does."""
@@ -115,13 +119,13 @@ class Shapes:
             types=evolution.types,
         )
 
-    def more_columns(self, name: str) -> tuple[Table, set[str]] | None:
-        """The table, and its columns that PostgreSQL writes as text, where it has more than the registry declares."""
+    def more_columns(self, name: str) -> tuple[Table, Mapping[int, int]] | None:
+        """The table, and as what its own types are sent, where it has more columns than the registry declares."""
         evolution = self._evolutions.get(name) or self._now(name)
         declared = len(TABLES[name].columns)
         if evolution is None or len(evolution.table.columns) == declared:
             return None
-        return evolution.table, _rendered(evolution)
+        return evolution.table, evolution.types
 
     def meet(self, relation: Relation) -> Evolution | Parked | None:
         """What must happen before rows of this shape can be applied; nothing, where it is the one that is known."""
@@ -154,9 +158,7 @@ class Shapes:
 
     def park(self, name: str, why: Parked) -> None:
         """Leave out the table's changes from now on, until an operator has it copied."""
-        _log.error("sync.parked", table=name, reason=why.reason, hint=why.hint)
-        with self._database.connection() as conn:
-            sync_tables.park(conn, name, why.reason, why.hint)
+        park(self._database, name, why)
         self._left_out.add(name)
 
     def noting(self, conn: Connection) -> None:
@@ -278,6 +280,15 @@ class Shapes:
         return registered or schema.table_of(note.table_name, postgres_name=note.relation_name, key=note.key)
 
 
+def park(database: Database, name: str, why: Parked) -> None:
+    """Let a table rest until an operator has it copied."""
+    _log.error("sync.parked", table=name, reason=why.reason, hint=why.hint)
+    with database.connection() as conn:
+        # Whatever it was before, it comes to this.
+        state = next_state(None, TableEvent.FAILED)
+        sync_tables.park(conn, name, state, error=why.reason, hint=why.hint)
+
+
 def syncable(published: Iterable[PublishedTable]) -> list[PublishedTable]:
     """Those that have a place in the lake."""
     return [table for table in published if (table.schema, table.name) not in _NOT_SYNCED]
@@ -291,14 +302,6 @@ def lake_name(table: PublishedTable) -> str:
 
 def _resume(name: str) -> str:
     return schema.RESUME.format(table=name)
-
-
-def _rendered(evolution: Evolution) -> set[str]:
-    return {
-        lake
-        for column, lake in evolution.columns.values()
-        if pa.types.is_string(evolution.table[lake].arrow) and column.type_oid not in wire_text.PLAIN_TEXT
-    }
 
 
 def _followed(note: RelationNote) -> list[Followed]:

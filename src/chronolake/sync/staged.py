@@ -14,8 +14,8 @@ from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import StagedBatch, StagedFile, stage, verify
 from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database, imports, ledger
-from chronolake.oltp import rows as row_store
 from chronolake.settings import Settings
+from chronolake.sync import scan
 from chronolake.telemetry import logs, metrics
 
 #: Rows that one lake commit takes at most. Files of a commit are split by partition, so a commit should be
@@ -44,12 +44,12 @@ class StagedBatches:
         return found
 
     def files(
-        self, group: Sequence[ledger.LedgerBatch], evolved: Mapping[str, tuple[Table, set[str]]]
+        self, group: Sequence[ledger.LedgerBatch], evolved: Mapping[str, tuple[Table, Mapping[int, int]]]
     ) -> tuple[list[StagedBatch], set[str]]:
         """The staged files of a group; one that is missing or harmed is written anew from PostgreSQL's rows.
 
         So are those of tables that have `evolved`, for ingest stages the columns of the registry: by name the table as
-        it is now, and its columns that PostgreSQL writes as text.
+        it is now, and as what its own types are sent.
 
         Such rows are as they are now. What the stream still brings of them leaves them as they are, or newer; the
         tables that have such rows are named.
@@ -59,9 +59,9 @@ class StagedBatches:
             file = StagedFile(
                 path=self._path(batch), rows=batch.rows, bytes=batch.bytes, checksum=batch.checksum
             )
-            table, rendered = evolved.get(batch.table_name, (TABLES[batch.table_name], set[str]()))
+            table, types = evolved.get(batch.table_name, (TABLES[batch.table_name], {}))
             if batch.table_name in evolved or not verify(file):
-                file = self._restaged(batch, table, rendered)
+                file = self._restaged(batch, table, types)
                 restaged.add(batch.table_name)
             found.append(StagedBatch(batch.batch_id, table, file, batch.message_lsn))
         return found, restaged
@@ -105,12 +105,11 @@ class StagedBatches:
             removed += 1
         return removed
 
-    def _restaged(self, batch: ledger.LedgerBatch, table: Table, rendered: set[str]) -> StagedFile:
+    def _restaged(self, batch: ledger.LedgerBatch, table: Table, types: Mapping[int, int]) -> StagedFile:
         _log.warning("lake.restaged", batch_id=batch.batch_id, path=batch.path, rows=batch.rows)
         with self._database.connection() as conn:
-            rows = row_store.of_batch(
-                conn, table, batch.batch_id, fetch_rows=self._settings.sync.batch_size, rendered=rendered
-            )
+            # Rows that the lake cannot take are told of where the stream brings them.
+            rows = scan.of_batch(conn, table, batch.batch_id, types=types).fitting
         self._folder.mkdir(parents=True, exist_ok=True)
         return stage(table, rows, self._path(batch), self._settings.parquet)
 

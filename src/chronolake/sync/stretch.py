@@ -14,6 +14,7 @@ import pyarrow as pa
 from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import TableChanges
 from chronolake.sync.fold import fold
+from chronolake.sync.places import Places
 from chronolake.sync.shapes import Reading, Shapes
 from chronolake.sync.texts import read_texts
 from chronolake.sync.transactions import Part, Segment, Transaction, Truncation
@@ -61,12 +62,11 @@ class Stretch:
             self.tables |= touched(transaction)
 
     def changes(
-        self, careful: Mapping[str, int], bury: Callable[[DeadLetter, Transaction], None]
+        self, places: Places, bury: Callable[[DeadLetter, Transaction], None]
     ) -> Iterator[TableChanges]:
         """What the stretch did to each table, in pieces that fit into memory.
 
-        `careful` has, by table, an LSN up to which the lake may hold rows that the stream still brings. `bury` gets
-        what the lake cannot take.
+        `places` says which changes a table may have already. `bury` gets what the lake cannot take.
         """
         held: list[tuple[Transaction, tuple[Part, ...]]] = []
         for transaction in self.transactions:
@@ -74,19 +74,19 @@ class Stretch:
                 held.append((transaction, transaction.parts))
                 continue
             # A huge transaction goes piece by piece, after all that came before it.
-            yield from self._folded(held, careful, bury)
+            yield from self._folded(held, places, bury)
             held = []
             try:
                 for parts in self.pieces(transaction):
-                    yield from self._folded([(transaction, parts)], careful, bury)
+                    yield from self._folded([(transaction, parts)], places, bury)
             finally:
                 transaction.spool.close()
-        yield from self._folded(held, careful, bury)
+        yield from self._folded(held, places, bury)
 
     def _folded(
         self,
         held: list[tuple[Transaction, tuple[Part, ...]]],
-        careful: Mapping[str, int],
+        places: Places,
         bury: Callable[[DeadLetter, Transaction], None],
     ) -> Iterator[TableChanges]:
         by_oid: dict[int, _OfTable] = {}
@@ -114,7 +114,7 @@ class Stretch:
                 table,
                 decoded,
                 truncated=of_table.truncated,
-                careful=bool(lsns) and min(lsns) < careful.get(table.name, 0),
+                careful=bool(lsns) and places.is_careful(table.name, min(lsns)),
             )
 
 

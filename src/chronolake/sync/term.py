@@ -5,27 +5,48 @@ come past their message, and before any later change of their table.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pyarrow as pa
 from psycopg import Connection
 
-from chronolake.capture.columns import TABLES
+from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock
-from chronolake.lake import Lake, Repair, Repaired, StreamCheckpoint
+from chronolake.lake import (
+    Lake,
+    Repair,
+    Repaired,
+    StagedBatch,
+    StreamCheckpoint,
+    TableChanges,
+    note_restaged,
+)
 from chronolake.lake import repairs as repair_store
+from chronolake.lake.keys import keys_of
+from chronolake.lake.writer import staged_rows
 from chronolake.lsn import format_lsn, parse_lsn
-from chronolake.oltp import Database, current_lsn, dead_letters, moments, relations, sync_tables
+from chronolake.oltp import (
+    Database,
+    current_lsn,
+    dead_letters,
+    insert_lsn,
+    moments,
+    relations,
+    sync_tables,
+)
 from chronolake.oltp.ledger import LedgerBatch
 from chronolake.oltp.replication import ReplicationConnection
+from chronolake.sync import scan
 from chronolake.sync.copying import Copier
 from chronolake.sync.leader import Leadership
-from chronolake.sync.repair import plan_repair
-from chronolake.sync.scan import of_keys, versions_of
+from chronolake.sync.places import Places
+from chronolake.sync.repair import key_texts, plan_repair
 from chronolake.sync.schema import unpublished
 from chronolake.sync.shapes import Shapes, lake_name, syncable
 from chronolake.sync.staged import StagedBatches, first_group
 from chronolake.sync.stretch import DeadLetter, Stretch, touched
+from chronolake.sync.tables import TableEvent, TableState, next_state
 from chronolake.sync.transactions import Assembler, Transaction
 from chronolake.telemetry import logs, metrics
 
@@ -71,7 +92,7 @@ class Term:
         shapes: Shapes,
         copier: Copier,
         checkpoint: StreamCheckpoint,
-        careful: dict[str, int],
+        places: Places,
         batch_size: int,
         clock: Clock,
     ) -> None:
@@ -83,7 +104,7 @@ class Term:
         self._assembler = assembler
         self._shapes = shapes
         self._copier = copier
-        self._careful = careful
+        self._places = places
         self._batch_size = batch_size
         self._clock = clock
         self._checkpoint = checkpoint
@@ -100,11 +121,18 @@ class Term:
         #: tables that are published no more, and the LSN up to which the stream may still bring changes of them
         self._leaving: dict[str, int] = {}
         self._repairs_at = 0.0
+        #: by table, where PostgreSQL was when rows were asked of it that the lake's commit holds
+        self._refetched: dict[str, int] = {}
+        #: whether a table of the registry is to be copied, which is done where a term begins: nothing that was read
+        #: waits to be applied
+        self.is_to_copy = False
 
     def has_reached(self, target: int) -> bool:
         """Whether the lake has everything that was committed before `target`."""
-        if self._leaving:
-            return False
+        return not self._leaving and not self._asked() and self._is_past(target)
+
+    def _is_past(self, target: int) -> bool:
+        """Whether the stream, and the staged batches with it, are applied up to `target`."""
         return self._checkpoint.lsn >= target and not first_group(self._staged.pending(), target)
 
     def round(self, *, hurried: bool) -> None:
@@ -116,6 +144,8 @@ class Term:
             LakeError: the lake could not take the changes; the next term begins at the checkpoint.
         """
         self._look_at_tables(hurried=hurried)
+        if self.is_to_copy:
+            return
         self._follow(hurried=hurried)
         now = time.monotonic()
         if now - self._repairs_at >= REPAIRS_S:
@@ -142,12 +172,12 @@ class Term:
         """Make rows of the lake as PostgreSQL's are; `sync/repair.py` says why nothing newer is lost."""
         table, keys = TABLES[repair.table_name], list(repair.keys)
         with moments.moment(self._database) as seen:
-            read = of_keys(seen.conn, table, keys)
-        while not self.has_reached(parse_lsn(seen.lsn)):
+            read = scan.of_keys(seen.conn, table, keys)
+        while not self._is_past(parse_lsn(seen.lsn)):
             self._follow(hurried=True)
         ended = moments.writers_ended(self._database, table.postgres_table, timeout_s=WRITERS_S)
         with self._database.connection() as conn:
-            now = versions_of(conn, table, keys)
+            now = scan.versions_of(conn, table, keys)
         changes, repaired = plan_repair(table, keys, read, now)
         if not ended:
             repaired = Repaired(moved=repair.keys)
@@ -169,21 +199,33 @@ class Term:
         )
 
     def _look_at_tables(self, *, hurried: bool) -> None:
-        """Copy the tables that are new in the publication or that somebody asked for, and park those that left it."""
+        """Copy the tables that are new in the publication or that somebody asked for, and park those that left it.
+
+        A table of the registry makes the term end.
+        """
         now = time.monotonic()
         if not hurried and now - self._looked_at < CONFIRM_S:
             return
         self._looked_at = now
         with self._database.connection() as conn:
             published = relations.published(conn)
-            asked = sync_tables.resumed(conn)
+            asked = sync_tables.in_state(conn, TableState.COPYING)
             lsn = parse_lsn(current_lsn(conn))
+        unknown = self._shapes.unknown(published)
+        registered = asked.union(map(lake_name, unknown)) & TABLES.keys()
+        if registered:
+            self._apply_stretch()
+            with self._database.connection() as conn:
+                for name in registered:
+                    sync_tables.ask_copy(conn, name, next_state(None, TableEvent.ASKED))
+            self.is_to_copy = True
+            return
         self._shapes.leave_out(asked)
         by_name = {lake_name(table): table for table in syncable(published)}
         for name in sorted(asked - by_name.keys()):
             self._shapes.park(name, unpublished(name))
         wanted = [by_name[name] for name in sorted(asked & by_name.keys())]
-        for source in [*wanted, *self._shapes.unknown(published)]:
+        for source in [*wanted, *unknown]:
             self._apply_stretch()
             self._copier.copy_table(source, self._shapes, self._checkpoint)
         lost = self._shapes.lost(published)
@@ -254,8 +296,9 @@ class Term:
         )
         started = time.monotonic()
         applied = self._lake.apply_changes(
-            stretch.changes(self._careful, lambda letter, of: letters.append((letter, of))),
+            stretch.changes(self._places, lambda letter, of: letters.append((letter, of))),
             checkpoint=checkpoint,
+            refetch=self._refetch,
             within=self._in_commit(letters),
         )
         self._checkpoint = checkpoint
@@ -266,7 +309,12 @@ class Term:
             metrics.SYNC_ROWS.labels(table=outcome.table.name, outcome="added").inc(outcome.added)
             metrics.SYNC_ROWS.labels(table=outcome.table.name, outcome="removed").inc(outcome.removed)
             if len(outcome.incomplete):
-                _log.warning("sync.incomplete", table=outcome.table.name, rows=len(outcome.incomplete))
+                _log.warning(
+                    "sync.incomplete",
+                    table=outcome.table.name,
+                    rows=len(outcome.incomplete),
+                    refetched=outcome.refetched,
+                )
         _log.info(
             "sync.committed",
             snapshot_id=applied.snapshot_id,
@@ -293,6 +341,8 @@ class Term:
                     payload=letter.payload,
                 )
                 metrics.SYNC_DEAD_LETTERS.labels(table=letter.table.name).inc()
+            note_restaged(conn, self._refetched)
+            self._refetched.clear()
             self._shapes.noting(conn)
             self._leadership.check()
 
@@ -311,17 +361,70 @@ class Term:
             if restaged:
                 # Their rows are as they are now, and the stream still brings how they came to be so.
                 with self._database.connection() as conn:
-                    ahead = dict.fromkeys(restaged, parse_lsn(current_lsn(conn)))
-                self._careful.update(ahead)
-            # The checkpoint stays where it is; that it is noted keeps a worker whose term is over from committing.
-            snapshot_id = self._lake.apply(
-                files, checkpoint=self._checkpoint, restaged=ahead, before_commit=self._leadership.check
-            )
+                    ahead = dict.fromkeys(restaged, parse_lsn(insert_lsn(conn)))
+            snapshot_id = self._apply(files, ahead)
             self._staged.done(group, snapshot_id)
             self._pending = self._pending[len(group) :]
             _log.info("lake.committed", snapshot_id=snapshot_id, batches=len(group))
         if not self._pending:
             self._pending_since = None
+
+    def _asked(self) -> set[str]:
+        with self._database.connection() as conn:
+            return sync_tables.in_state(conn, TableState.COPYING)
+
+    def _apply(self, batches: Sequence[StagedBatch], ahead: dict[str, int]) -> int:
+        """Bring staged batches in; one whose rows a copy may have, row by row in the place of those.
+
+        The rows of the tables `ahead` may be as they are at these LSNs.
+        """
+
+        def within(conn: Connection) -> None:
+            note_restaged(conn, ahead)
+            self._leadership.check()
+
+        held = self._lake.applied([batch.batch_id for batch in batches])
+        for batch in batches:
+            lsn = parse_lsn(batch.message_lsn or "0/0")
+            if batch.batch_id in held or not self._places.is_careful(batch.table.name, lsn):
+                continue
+            rows = staged_rows([batch])
+            self._lake.apply_changes(
+                [TableChanges(batch.table, rows, keys_of(rows[batch.table.key]))],
+                checkpoint=self._checkpoint,
+                batches=[(batch.batch_id, batch.table.name, batch.message_lsn, rows.num_rows)],
+                within=within,
+            )
+        for table, lsn in ahead.items():
+            self._places.be_careful(table, lsn)
+        # The checkpoint stays where it is; that it is noted keeps a worker whose term is over from committing.
+        return self._lake.apply(
+            batches, checkpoint=self._checkpoint, restaged=ahead, before_commit=self._leadership.check
+        )
+
+    def _refetch(self, table: Table, keys: pa.ChunkedArray) -> pa.Table:
+        """Rows as they are in PostgreSQL now; until the stream has come here, it may bring what they have."""
+        if table.name not in TABLES:
+            # Its copy is of one snapshot, and passes no row by.
+            return table.arrow_schema.empty_table()
+        _, types = self._shapes.more_columns(table.name) or (table, {})
+        with self._database.connection() as conn:
+            rows = scan.of_keys(conn, table, key_texts(keys), types=types).fitting
+            # Read after the rows: all that they hold was committed before it.
+            lsn = parse_lsn(insert_lsn(conn))
+        self._places.be_careful(table.name, lsn)
+        self._refetched[table.name] = lsn
+        return rows
+
+    def _catch_up(self) -> None:
+        """Call tables streaming whose copy of several snapshots the stream has come past."""
+        for name in sorted(self._places.catching_up):
+            if self._places.is_careful(name, self._checkpoint.lsn):
+                continue
+            with self._database.connection() as conn:
+                sync_tables.put(conn, name, next_state(TableState.CATCHING_UP, TableEvent.CAUGHT_UP))
+            self._places.catching_up.discard(name)
+            _log.info("sync.caught_up", table=name, lsn=format_lsn(self._checkpoint.lsn))
 
     def _tell(self, *, hurried: bool) -> None:
         """Note how far the stream is where nothing in it was for the lake; the server may forget what is behind us."""
@@ -332,6 +435,7 @@ class Term:
                 self._checkpoint, lsn=max(self._watermark, self._checkpoint.lsn), noted_at=self._clock.now()
             )
             self._lake.note_checkpoint(self._checkpoint)
+            self._catch_up()
         behind = bool(self._pending) and parse_lsn(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._stream.reply_wanted:
             self._stream.confirm(self._checkpoint.lsn, ask=True)

@@ -267,7 +267,7 @@ class Verification:
 
         def read(some: tuple[int, int | None]) -> None:
             with now.joined() as conn, self._cursor() as cursor:
-                for piece in scan.whole(conn, table, some):
+                for piece in scan.whole(conn, table, blocks=some):
                     for rows, fitting in _by_fit(piece):
                         cursor.register("given", rows)
                         take(cursor, fitting=fitting)

@@ -17,12 +17,14 @@ from chronolake.errors import DatabaseConflict, LakeBusy, StorageFull, SyncError
 from chronolake.lake import Lake, Repaired
 from chronolake.loop import Loop, LoopState, running
 from chronolake.lsn import format_lsn, parse_lsn
-from chronolake.oltp import Database, current_lsn, replication
+from chronolake.oltp import Database, backfills, current_lsn, replication
 from chronolake.oltp.replication import ReplicationConnection
 from chronolake.settings import Settings
+from chronolake.sync.backfill import Backfill, Stopped
 from chronolake.sync.copying import Copier
 from chronolake.sync.epoch import Epochs
 from chronolake.sync.leader import Leadership, leading
+from chronolake.sync.places import places_of
 from chronolake.sync.shapes import Shapes
 from chronolake.sync.spool import Spools
 from chronolake.sync.staged import StagedBatches
@@ -54,8 +56,17 @@ class SyncWorker(Loop):
         self._settings = settings
         self._clock = clock or SystemClock()
         self._staged = StagedBatches(database=database, settings=settings)
-        self._epochs = Epochs(database=database, lake=lake, settings=settings, clock=self._clock)
+        self._backfill = Backfill(
+            database=database,
+            lake=lake,
+            settings=settings,
+            clock=self._clock,
+            is_stopped=self._is_ending,
+        )
+        self._epochs = Epochs(database=database, lake=lake, backfill=self._backfill, clock=self._clock)
         self._hurried = threading.Event()
+        #: whether it is `step` that leads; `reach` leads until it is there, whatever the loop did before
+        self._steps = True
 
     def step(self) -> None:
         """Lead until stopped, if nobody else does.
@@ -147,17 +158,25 @@ class SyncWorker(Loop):
             return False
         return not any(parse_lsn(batch.message_lsn or "0/0") < target for batch in self._staged.pending())
 
+    def _is_ending(self) -> bool:
+        return self._steps and self._stopped.is_set()
+
     def _lead(self, leadership: Leadership, *, done: Callable[[Term], bool] | None) -> None:
         """Lead until `done`, or where that is null until the loop is stopped."""
+        self._steps = done is None
         timeout_s = self._settings.database.connect_timeout_s
         with (
             _files_translated(),
             ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream,
         ):
             self._staged.take_over()
-            checkpoint = self._epochs.begin(stream)
+            try:
+                checkpoint = self._epochs.begin(stream, leadership)
+            except Stopped:
+                return
             with self._database.connection() as conn:
                 slot = replication.slot_name(conn)
+                places = places_of(backfills.copies(conn), self._lake.restaged())
             _log.info(
                 "sync.leads", term=checkpoint.term, epoch=checkpoint.epoch, lsn=format_lsn(checkpoint.lsn)
             )
@@ -176,7 +195,7 @@ class SyncWorker(Loop):
                         database=self._database, lake=self._lake, clock=self._clock, timeout_s=timeout_s
                     ),
                     checkpoint=checkpoint,
-                    careful=self._lake.restaged(),
+                    places=places,
                     batch_size=self._settings.sync.batch_size,
                     clock=self._clock,
                 )
@@ -191,6 +210,9 @@ class SyncWorker(Loop):
                     metrics.SYNC_LEADING.set(0)
 
     def _is_over(self, term: Term, done: Callable[[Term], bool] | None) -> bool:
+        # A copy is made at the beginning of a term, where nothing waits to be applied.
+        if term.is_to_copy:
+            return True
         # Stopping ends the loop's own terms; a caller who leads has come for `done`, after the loop's end too.
         return self._stopped.is_set() if done is None else done(term)
 

@@ -175,3 +175,17 @@ SYNC_VERIFY_SECONDS = _declare(
     "seconds",
     ("table",),
 )
+SYNC_BACKFILL_ROWS = _declare(
+    Counter,
+    "chronolake_sync_backfill_rows_total",
+    "Rows that were copied from PostgreSQL for the lake.",
+    "rows",
+    ("table",),
+)
+SYNC_BACKFILL_PROGRESS = _declare(
+    Gauge,
+    "chronolake_sync_backfill_progress_ratio",
+    "How much of the newest copy of a table is made, by its ranges: 0 to 1.",
+    "ratio",
+    ("table",),
+)

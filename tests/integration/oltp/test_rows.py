@@ -11,6 +11,7 @@ import pytest
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.capture.record import Reason, Rejection
 from chronolake.oltp import domains, imports, ledger, projects, quarantine, rows
+from chronolake.sync import scan
 
 FULL = {
     "url": 'http://example.com/a,"b" \\N\n\t',
@@ -56,8 +57,8 @@ def conn(database):
 def test_every_type_comes_back_as_it_went_in(conn):
     given = table_of(row(1), {**BARE, "id": uuid.UUID(int=2).bytes, "domain": ""})
     assert rows.insert_new(conn, CDX_RECORDS, given).equals(given)
-    assert rows.of_batch(conn, CDX_RECORDS, 7, fetch_rows=1).sort_by("domain").equals(given.sort_by("domain"))
-    assert rows.of_batch(conn, CDX_RECORDS, 8, fetch_rows=1).num_rows == 0
+    assert scan.of_batch(conn, CDX_RECORDS, 7).fitting.sort_by("domain").equals(given.sort_by("domain"))
+    assert scan.of_batch(conn, CDX_RECORDS, 8).fitting.num_rows == 0
 
 
 def test_only_new_rows_come_back_each_id_once(conn):

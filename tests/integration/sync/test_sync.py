@@ -23,7 +23,7 @@ from chronolake.oltp import Database, replication
 from chronolake.oltp.embedded import EmbeddedServer
 from chronolake.services import open_services
 from chronolake.settings import load
-from chronolake.sync import DataSyncService, epoch
+from chronolake.sync import DataSyncService, backfill
 from chronolake.sync.leader import LEADER_LOCK
 from chronolake.testing import differences
 
@@ -611,9 +611,11 @@ def test_a_hung_leader_does_not_keep_the_slot(world, open_world):
 def copies(monkeypatch):
     """Count the copies that are made."""
     made = []
-    copy = epoch.Epochs._copy
+    copy = backfill.Backfill.run
     monkeypatch.setattr(
-        epoch.Epochs, "_copy", lambda self, *given: (made.append(given), copy(self, *given))[1]
+        backfill.Backfill,
+        "run",
+        lambda self, *given, **more: (made.append(given), copy(self, *given, **more))[1],
     )
     return made
 
