@@ -6,6 +6,7 @@ Protocol" and "Logical Streaming Replication Protocol"), as psycopg has no words
 
 import select
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,10 +94,11 @@ def cut_off(conn: Connection, name: str) -> None:
 
 
 class ReplicationConnection:
-    """One connection that may replicate. For one thread at a time."""
+    """One connection that may replicate. For one thread at a time, save that any may `confirm`."""
 
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self._pgconn = pgconn
+        self._lock = threading.Lock()
         self._reply_wanted = False
 
     @classmethod
@@ -176,27 +178,31 @@ class ReplicationConnection:
         gathered_by: float | None = None
         get = self._pgconn.get_copy_data
         try:
-            while size < max_bytes:
-                count, data = get(1)
-                if count > 0:
-                    kind = data[0]
-                    if kind == _DATA:
-                        items.append(bytes(data[_DATA_HEADER_BYTES:]))
-                        size += count
-                    elif kind == _KEEPALIVE:
-                        items.append(int.from_bytes(data[1:9]))
-                        self._reply_wanted |= bool(data[17])
-                elif count == 0:
-                    now = time.monotonic()
-                    if items and gathered_by is None:
-                        gathered_by = now + GATHERED_S
-                    if gathered_by is not None and now >= gathered_by:
-                        break
-                    if not self._readable(GATHER_S if items else max(0.0, deadline - now)):
-                        break
+            while True:
+                with self._lock:
                     self._pgconn.consume_input()
-                else:
-                    self._end()
+                    while size < max_bytes:
+                        count, data = get(1)
+                        if count <= 0:
+                            break
+                        kind = data[0]
+                        if kind == _DATA:
+                            items.append(bytes(data[_DATA_HEADER_BYTES:]))
+                            size += count
+                        elif kind == _KEEPALIVE:
+                            items.append(int.from_bytes(data[1:9]))
+                            self._reply_wanted |= bool(data[17])
+                    else:
+                        break
+                    if count < 0:
+                        self._end()
+                now = time.monotonic()
+                if items and gathered_by is None:
+                    gathered_by = now + GATHERED_S
+                if gathered_by is not None and now >= gathered_by:
+                    break
+                if not self._readable(GATHER_S if items else max(0.0, deadline - now)):
+                    break
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(f"the change stream broke: {str(error).strip()}") from error
         return items
@@ -214,9 +220,10 @@ class ReplicationConnection:
         """
         now = int((datetime.now(UTC) - _EPOCH).total_seconds() * 1_000_000)
         try:
-            self._pgconn.put_copy_data(struct.pack(">cQQQQB", b"r", lsn, lsn, lsn, now, ask))
-            while self._pgconn.flush():
-                select.select([], [self._pgconn.socket], [], 1.0)
+            with self._lock:
+                self._pgconn.put_copy_data(struct.pack(">cQQQQB", b"r", lsn, lsn, lsn, now, ask))
+                while self._pgconn.flush():
+                    select.select([], [self._pgconn.socket], [], 1.0)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(f"the change stream broke: {str(error).strip()}") from error
         self._reply_wanted = False

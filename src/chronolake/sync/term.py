@@ -36,11 +36,11 @@ from chronolake.oltp import (
     sync_tables,
 )
 from chronolake.oltp.ledger import LedgerBatch
-from chronolake.oltp.replication import ReplicationConnection
 from chronolake.sync import scan
 from chronolake.sync.copying import Copier
 from chronolake.sync.leader import Leadership
 from chronolake.sync.places import Places
+from chronolake.sync.receiver import Receiver
 from chronolake.sync.repair import key_texts, plan_repair
 from chronolake.sync.schema import unpublished
 from chronolake.sync.shapes import Shapes, lake_name, syncable
@@ -86,7 +86,7 @@ class Term:
         lake: Lake,
         database: Database,
         staged: StagedBatches,
-        stream: ReplicationConnection,
+        receiver: Receiver,
         leadership: Leadership,
         assembler: Assembler,
         shapes: Shapes,
@@ -99,7 +99,7 @@ class Term:
         self._lake = lake
         self._database = database
         self._staged = staged
-        self._stream = stream
+        self._receiver = receiver
         self._leadership = leadership
         self._assembler = assembler
         self._shapes = shapes
@@ -155,7 +155,7 @@ class Term:
 
     def _follow(self, *, hurried: bool) -> None:
         waiting = hurried or bool(self._stretch.transactions)
-        items = self._stream.read(max_bytes=READ_BYTES, wait_s=LINGER_S if waiting else IDLE_S)
+        items = self._receiver.read(max_bytes=READ_BYTES, wait_s=LINGER_S if waiting else IDLE_S)
         self._look_at_ledger()
         for event in self._assembler.feed(items):
             if isinstance(event, int):
@@ -437,8 +437,8 @@ class Term:
             self._lake.note_checkpoint(self._checkpoint)
             self._catch_up()
         behind = bool(self._pending) and parse_lsn(self._pending[-1].message_lsn or "0/0") >= self._watermark
-        if due or behind or self._stream.reply_wanted:
-            self._stream.confirm(self._checkpoint.lsn, ask=True)
+        if due or behind or self._receiver.reply_wanted:
+            self._receiver.confirm(self._checkpoint.lsn)
             self._told_at = now
 
     def _new_stretch(self) -> Stretch:

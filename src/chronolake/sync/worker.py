@@ -25,6 +25,7 @@ from chronolake.sync.copying import Copier
 from chronolake.sync.epoch import Epochs
 from chronolake.sync.leader import Leadership, leading
 from chronolake.sync.places import places_of
+from chronolake.sync.receiver import Receiver
 from chronolake.sync.shapes import Shapes
 from chronolake.sync.spool import Spools
 from chronolake.sync.staged import StagedBatches
@@ -181,13 +182,13 @@ class SyncWorker(Loop):
                 "sync.leads", term=checkpoint.term, epoch=checkpoint.epoch, lsn=format_lsn(checkpoint.lsn)
             )
             folder = self._settings.home.root / "spool" / str(self._database.instance)
-            with Spools(folder) as spools:
-                stream.start(slot, checkpoint.lsn)
+            stream.start(slot, checkpoint.lsn)
+            with Spools(folder) as spools, Receiver(stream, lsn=checkpoint.lsn) as receiver:
                 term = Term(
                     lake=self._lake,
                     database=self._database,
                     staged=self._staged,
-                    stream=stream,
+                    receiver=receiver,
                     leadership=leadership,
                     assembler=Assembler(spools),
                     shapes=Shapes(lake=self._lake, database=self._database),
