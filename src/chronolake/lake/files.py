@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from chronolake import faults
 from chronolake.errors import LakeUnavailable, StorageFull
 from chronolake.lake.commit import DataFile, DeleteFile, LakeTable
 from chronolake.lake.order import Part
@@ -126,6 +127,7 @@ class FileWriter:
             written = list(pool.map(write, jobs, paths))
             for folder in folders:
                 sync_folder(folder)
+            faults.reach("lake.files_written")
         return written
 
     def _path(self, table: LakeTable, folders: tuple[str, ...], kind: str) -> Path:

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,12 +32,13 @@ from random import Random
 import psycopg
 from psycopg import sql
 
+from chronolake import faults
 from chronolake.errors import ChronolakeError
 from chronolake.ingest import IngestRequest, ParquetPipeline
 from chronolake.oltp.embedded import EmbeddedServer
 from chronolake.query import Scope
 from chronolake.services import Services, open_services
-from chronolake.settings import Settings, load
+from chronolake.settings import load
 from chronolake.telemetry import logs
 from chronolake.testing import workload
 from chronolake.testing.equality import differences
@@ -45,8 +47,12 @@ from chronolake.testing.equality import differences
 SEEDS_PER_DATABASE = 20
 #: Within this many seconds after the last breakage all must be equal.
 QUIET_S = 60.0
-#: Where a worker may break: killed, or its write failed.
-WORKER_POINTS = ("lake.before_commit", "lake.after_commit", "lake.after_ledger")
+#: Where a worker may break, an ingest and a compaction: killed, or its write failed.
+WORKER_POINTS = ("lake.files_written", "lake.before_commit", "lake.after_commit", "lake.after_ledger")
+INGEST_POINTS = tuple(point for point in faults.POINTS if point.startswith(("ingest.", "lake.")))
+COMPACTION_POINTS = ("lake.files_written", "compaction.before_swap", "compaction.after_swap")
+#: Seeds that run side by side: each waits for its server, its worker and its disk most of the time.
+JOBS = 2 * (os.cpu_count() or 1)
 _RETRY_S = 0.1
 
 
@@ -64,23 +70,36 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
+    def add(self, other: "Tally") -> None:
+        """Count what happened in `other` too; times of what went on side by side are not added."""
+        self.seeds += other.seeds
+        self.failed |= other.failed
+        self.queries += other.queries
+        for mine, theirs in (
+            (self.query_errors, other.query_errors),
+            (self.done, other.done),
+            (self.broken, other.broken),
+        ):
+            mine.update(theirs)
 
-def _work(environment: dict[str, str]) -> None:
-    """`chronolake sync run`, in a process that has its imports already."""
+
+def _work(environment: dict[str, str], arguments: Sequence[str]) -> None:
+    """`chronolake` with these arguments, in a process that has its imports already."""
     os.environ.clear()
     os.environ.update(environment)
-    with Path(environment["CHRONOLAKE_HOME"], "worker.log").open("a") as log:
+    with Path(environment["CHRONOLAKE_HOME"], f"{arguments[0]}.log").open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    sys.argv = ["chronolake", "sync", "run"]
+    sys.argv = ["chronolake", *arguments]
     runpy.run_module("chronolake", run_name="__main__")
 
 
-class Worker:
-    """The worker's process, started and killed as often as one likes."""
+class Command:
+    """A `chronolake` command's process, started and killed as often as one likes."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         self._environment = environment
+        self._arguments = arguments
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["chronolake.cli", "chronolake.services"])
         self._process: ForkServerProcess | None = None
@@ -94,8 +113,15 @@ class Worker:
         """Start it, with a fault armed or without; one that lives is killed."""
         self.kill()
         armed = self._environment | ({"CHRONOLAKE_FAULT": fault} if fault else {})
-        self._process = self._context.Process(target=_work, args=(armed,), daemon=True)
+        self._process = self._context.Process(target=_work, args=(armed, self._arguments), daemon=True)
         self._process.start()
+
+    def wait(self) -> int | None:
+        """Return its exit code once it has ended; negative where a signal ended it, null where it never ran."""
+        if self._process is None:
+            return None
+        self._process.join()
+        return self._process.exitcode
 
     def kill(self) -> None:
         """Kill it as `kill -9` does. Calling it twice is safe."""
@@ -123,7 +149,7 @@ class Arena:
 
     @contextmanager
     def database(self) -> Iterator["World"]:
-        """A fresh database with open services and a worker that does not run yet."""
+        """A fresh database with open services, where nothing runs yet."""
         self._made += 1
         name = f"chaos_{self._made}"
         with psycopg.connect(self._servers[0].url, autocommit=True) as conn:
@@ -143,11 +169,9 @@ class Arena:
         }
         with ExitStack() as stack:
             services = stack.enter_context(open_services(load(environment)))
-            worker = Worker(environment)
-            stack.callback(worker.kill)
-            yield World(
-                self, services, load(environment | {"ENABLE_DUAL_WRITE": "false"}), worker, self._tally
-            )
+            world = World(self, services, environment, self._tally)
+            stack.callback(world.close)
+            yield world
         with psycopg.connect(self._servers[0].url, autocommit=True) as conn:
             conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -184,19 +208,21 @@ class Arena:
 class World:
     """One database under chaos."""
 
-    def __init__(
-        self, arena: Arena, services: Services, without_dual_write: Settings, worker: Worker, tally: Tally
-    ) -> None:
+    def __init__(self, arena: Arena, services: Services, environment: dict[str, str], tally: Tally) -> None:
         self._arena = arena
         self._services = services
-        self._without_dual_write = without_dual_write
-        self._worker = worker
+        self._environment = environment
+        self._without_dual_write = load(environment | {"ENABLE_DUAL_WRITE": "false"})
+        self._worker = Command(environment, "sync", "run")
+        self._compaction = Command(environment, "lake", "compact", "--once")
         self._tally = tally
         self._loop = asyncio.new_event_loop()
         self._files = 0
 
     def close(self) -> None:
-        """End what asks questions."""
+        """End what runs."""
+        self._worker.kill()
+        self._compaction.kill()
         self._loop.close()
 
     def run(self, seed: int) -> list[str]:
@@ -239,6 +265,9 @@ class World:
         path = self._services.settings.home.root / f"file-{self._files % 8}.cdx"
         self._files += 1
         path.write_text(workload.cdx_text(random))
+        if random.random() < 0.2:
+            self._broken_ingest(random, path)
+            return
         dual = random.random() < 0.7
         # With a follower the ingest leads where nobody does, in this process; without one all is left to the worker.
         pipeline = ParquetPipeline(
@@ -253,11 +282,19 @@ class World:
         except ChronolakeError:
             self._tally.broken["ingest ended by what broke"] += 1
 
+    def _broken_ingest(self, random: Random, path: Path) -> None:
+        """An ingest in a process of its own that is killed, or whose write fails, somewhere on its way."""
+        fault = f"{random.choice(INGEST_POINTS)}@{random.randrange(1, 3)}{random.choice(('', ':error'))}"
+        command = Command(self._environment, "ingest", str(path), "--project", "news")
+        command.start(fault)
+        self._tally.broken["ingest broken" if command.wait() else "ingest that came past its fault"] += 1
+
     # What breaks.
 
     def _break(self, random: Random) -> None:
         breaks: dict[Callable[[Random], str], float] = {
             self._start_worker: 5,
+            self._start_compaction: 2,
             self._kill_worker: 2,
             self._cut_connections: 3,
             self._lose_staged: 0.5,
@@ -274,6 +311,13 @@ class World:
             fault = f"{random.choice(WORKER_POINTS)}@{random.randrange(1, 4)}{kind}"
         self._worker.start(fault)
         return "worker killed and started" + (", a fault armed" if fault else "")
+
+    def _start_compaction(self, random: Random) -> str:
+        fault = None
+        if random.random() < 0.5:
+            fault = f"{random.choice(COMPACTION_POINTS)}{random.choice(('', ':error'))}"
+        self._compaction.start(fault)
+        return "compaction started" + (", a fault armed" if fault else "")
 
     def _kill_worker(self, _random: Random) -> str:
         self._worker.kill()
@@ -345,33 +389,41 @@ class World:
                 time.sleep(_RETRY_S)
 
 
-def run(seeds: Sequence[int], *, told: Callable[[str], object] = lambda _: None) -> Tally:
-    """Run the seeds, one after the other, in a home of their own; `told` hears of each that failed."""
+def run(seeds: Sequence[int], *, jobs: int = 1, told: Callable[[str], object] = lambda _: None) -> Tally:
+    """Run the seeds, so many of one database's side by side; `told` hears of each that failed.
+
+    Neighbours within SEEDS_PER_DATABASE share a database, so a seed may need those before it to fail again.
+    """
     tally = Tally()
     started = time.monotonic()
+    chunks = [seeds[first : first + SEEDS_PER_DATABASE] for first in range(0, len(seeds), SEEDS_PER_DATABASE)]
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(_of_one_database, chunk) for chunk in chunks]):
+            tally.add(done.result())
+            for seed, wrong in done.result().failed.items():
+                told(f"seed {seed} failed; replay: python -m chronolake.testing.chaos --seed {seed}\n")
+                told("".join(f"  {line}\n" for line in wrong))
+    tally.seconds = time.monotonic() - started
+    return tally
+
+
+def _of_one_database(seeds: Sequence[int]) -> Tally:
+    """Run the seeds one after the other, in a home of their own."""
+    logs.configure(load({}).log)
+    tally = Tally()
     with tempfile.TemporaryDirectory(prefix="chronolake-chaos-", ignore_cleanup_errors=True) as folder:
         # As root the server runs as another user, who must come to his folder.
         Path(folder).chmod(0o755)
         arena = Arena(Path(folder), tally)
         try:
-            for first in range(0, len(seeds), SEEDS_PER_DATABASE):
-                _of_one_database(arena, seeds[first : first + SEEDS_PER_DATABASE], tally, told)
+            with arena.database() as world:
+                for seed in seeds:
+                    tally.seeds += 1
+                    if wrong := world.run(seed):
+                        tally.failed[seed] = wrong
         finally:
             arena.close()
-    tally.seconds = time.monotonic() - started
     return tally
-
-
-def _of_one_database(arena: Arena, seeds: Sequence[int], tally: Tally, told: Callable[[str], object]) -> None:
-    with arena.database() as world:
-        for seed in seeds:
-            wrong = world.run(seed)
-            tally.seeds += 1
-            if wrong:
-                tally.failed[seed] = wrong
-                told(f"seed {seed} failed; replay: python -m chronolake.testing.chaos --seed {seed}\n")
-                told("".join(f"  {line}\n" for line in wrong))
-        world.close()
 
 
 def report(tally: Tally, command: str) -> str:
@@ -439,17 +491,23 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def main() -> int:
     """The command; 0 where no seed failed."""
     parser = argparse.ArgumentParser(prog="python -m chronolake.testing.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--seeds", type=int, default=40, help="run so many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="so many databases side by side")
     parser.add_argument("--report", type=Path, help="write a page about it there")
     given = parser.parse_args()
     logs.configure(load({}).log)
     seeds = [given.seed] if given.seed is not None else range(given.first, given.first + given.seeds)
-    tally = run(list(seeds), told=sys.stdout.write)
+    tally = run(list(seeds), jobs=given.jobs, told=_say)
     text = report(tally, "python -m chronolake.testing.chaos " + " ".join(sys.argv[1:]))
     sys.stdout.write(text)
     if given.report:
