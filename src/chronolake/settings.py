@@ -148,7 +148,7 @@ class DuckDBSettings(_Section):
 
 
 class ParquetSettings(_Section):
-    """How Parquet is written, staged files and lake files alike."""
+    """How the lake's Parquet files are written."""
 
     compression: Annotated[Literal["ZSTD", "LZ4"], BeforeValidator(_upper)] = Field(
         default="ZSTD", alias="PARQUET_COMPRESSION", description="Compression of Parquet files: ZSTD or LZ4."
@@ -324,7 +324,7 @@ class Settings(BaseModel):
 
     @cached_property
     def staged(self) -> Path:
-        """Folder of staged files of every database, each in a folder of its own; once they lay in it directly."""
+        """Folder of staged files of every database, each in a folder of its own."""
         return self.home.root / "staged"
 
     def staging(self, instance: UUID) -> Path:

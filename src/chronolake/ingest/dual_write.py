@@ -25,7 +25,6 @@ from chronolake.capture.record import Rejection
 from chronolake.lake import stage
 from chronolake.oltp import domains, imports, ledger, quarantine
 from chronolake.oltp import rows as row_store
-from chronolake.settings import ParquetSettings
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Stored:
 
 def staged_path(staging: Path, import_id: int, batch_id: int) -> Path:
     """Where the staged file of a batch lies; the name tells a sweep whose it is."""
-    return staging / f"import-{import_id}-batch-{batch_id}.parquet"
+    return staging / f"import-{import_id}-batch-{batch_id}.arrow"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,6 @@ class DualWrite:
     table: Table
     import_id: int
     staging: Path | None
-    parquet: ParquetSettings
     #: domains that are noted
     seen: set[str] = field(default_factory=set)
 
@@ -100,7 +98,7 @@ class DualWrite:
         message_lsn = None
         if self.staging is not None and inserted.rows.num_rows:
             path = staged_path(self.staging, self.import_id, inserted.batch_id)
-            staged = stage(self.table, inserted.rows, path, self.parquet)
+            staged = stage(self.table, inserted.rows, path)
             faults.reach("ingest.after_stage")
             message_lsn = ledger.record(
                 inserted.conn,

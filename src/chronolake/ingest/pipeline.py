@@ -245,9 +245,7 @@ class ParquetPipeline:
             if work.on_progress is not None:
                 work.on_progress(Progress(batch.bytes_read, work.bytes_total, counts))
 
-        dual_write = DualWrite(
-            table=work.table, import_id=import_id, staging=staging, parquet=self._settings.parquet
-        )
+        dual_write = DualWrite(table=work.table, import_id=import_id, staging=staging)
         if self._follower is not None:
             self._follower.sweep()
         with Storer(database=self._database, write=dual_write, clock=self._clock, on_stored=stored) as storer:

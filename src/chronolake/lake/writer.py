@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeUnavailable, SchemaMismatch
@@ -17,7 +16,7 @@ from chronolake.lake.commit import DataFile, LakeTable
 from chronolake.lake.files import FileWriter, Piece
 from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import parts_in_order
-from chronolake.lake.staging import StagedBatch
+from chronolake.lake.staging import StagedBatch, read_staged
 
 #: Rows of one commit, up to which they become one file. Sixteen files of 600 rows cost more to write and to read
 #: than one of 10 000.
@@ -28,41 +27,29 @@ def staged_rows(batches: Sequence[StagedBatch]) -> pa.Table:
     """The rows of staged files of one table; columns that an older version did not stage are null.
 
     Raises:
-        SchemaMismatch: a file has not the declared columns, or not the rows its batch promises.
+        SchemaMismatch: a file is missing or broken, has a column that is not declared, or not the rows its batch
+            promises.
     """
-    table = batches[0].table
-    by_columns: dict[tuple[str, ...], list[StagedBatch]] = {}
-    for batch in batches:
-        by_columns.setdefault(_columns_of(batch), []).append(batch)
-    found = []
-    for names, group in by_columns.items():
-        source = pq.ParquetDataset([batch.file.path for batch in group], partitioning=None)
-        rows = source.read(columns=list(names))
-        promised = sum(batch.file.rows for batch in group)
-        if rows.num_rows != promised:
-            raise SchemaMismatch(
-                f"staged files hold {rows.num_rows} rows, their batches promise {promised}",
-                hint="Run the same command again: the batches are staged anew from PostgreSQL.",
-                files=[str(batch.file.path) for batch in group],
-            )
-        found.append(rows)
-    if len(found) == 1:
-        return found[0]
-    schema = table.arrow_schema
-    return pa.concat_tables(
-        [
-            pa.Table.from_arrays(
-                [
-                    rows[field.name]
-                    if field.name in rows.column_names
-                    else pa.nulls(rows.num_rows, field.type)
-                    for field in schema
-                ],
-                names=schema.names,
-            )
-            for rows in found
-        ]
-    )
+    return pa.concat_tables([_staged(batch) for batch in batches])
+
+
+def _staged(batch: StagedBatch) -> pa.Table:
+    rows, schema = read_staged(batch.file.path), batch.table.arrow_schema
+    if unknown := sorted(set(rows.column_names) - set(schema.names)):
+        raise SchemaMismatch(
+            f"the staged file {batch.file.path} has columns that are not declared: {', '.join(unknown)}",
+            hint="A newer chronolake staged it; upgrade this one.",
+        )
+    if rows.num_rows != batch.file.rows:
+        raise SchemaMismatch(
+            f"the staged file {batch.file.path} holds {rows.num_rows} rows, its batch promises {batch.file.rows}",
+            hint="Run the same command again: the batch is staged anew from PostgreSQL.",
+        )
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, names=schema.names)
 
 
 def lay_down(
@@ -125,22 +112,3 @@ def _completed(
         for column in table.columns
     ]
     return pa.table(columns, names=[column.name for column in table.columns]), made[: len(keys)]
-
-
-def _columns_of(batch: StagedBatch) -> tuple[str, ...]:
-    """The columns of a staged file, which an older version may have laid down with fewer.
-
-    Raises:
-        SchemaMismatch: the file is missing, is no Parquet, or has a column that is not declared.
-    """
-    try:
-        names = tuple(pq.read_schema(batch.file.path).names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SchemaMismatch(f"the staged file {batch.file.path} cannot be read: {error}") from error
-    declared = set(batch.table.arrow_schema.names)
-    if unknown := sorted(set(names) - declared):
-        raise SchemaMismatch(
-            f"the staged file {batch.file.path} has columns that are not declared: {', '.join(unknown)}",
-            hint="A newer chronolake staged it; upgrade this one.",
-        )
-    return names

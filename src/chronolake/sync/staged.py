@@ -23,7 +23,7 @@ from chronolake.telemetry import logs, metrics
 ROWS_PER_COMMIT = 2_000_000
 #: Bytes of staged files likewise, for rows with long texts.
 BYTES_PER_COMMIT = 512_000_000
-_STAGED_NAME = re.compile(r"import-(\d+)-batch-(\d+)\.parquet")
+_STAGED_NAME = re.compile(r"import-(\d+)-batch-(\d+)\.arrow")
 
 _log = logs.get_logger(__name__)
 
@@ -74,19 +74,6 @@ class StagedBatches:
         for batch in group:
             self._path(batch).unlink(missing_ok=True)
 
-    def take_over(self) -> None:
-        """Bring home the staged files that lie where all databases of a home once laid theirs.
-
-        Another database's file may have the name of one of ours, but not its checksum.
-        """
-        if not any(_STAGED_NAME.match(path.name) for path in self._settings.staged.glob("*.parquet")):
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for batch in self.pending():
-            old = self._settings.staged / batch.path
-            if verify(StagedFile(path=old, rows=batch.rows, bytes=batch.bytes, checksum=batch.checksum)):
-                old.rename(self._path(batch))
-
     def sweep(self) -> int:
         """Remove staged files that the ledger does not owe and no living import writes; return how many.
 
@@ -111,7 +98,7 @@ class StagedBatches:
             # Rows that the lake cannot take are told of where the stream brings them.
             rows = scan.of_batch(conn, table, batch.batch_id, types=types).fitting
         self._folder.mkdir(parents=True, exist_ok=True)
-        return stage(table, rows, self._path(batch), self._settings.parquet)
+        return stage(table, rows, self._path(batch))
 
     def _path(self, batch: ledger.LedgerBatch) -> Path:
         return self._folder / batch.path

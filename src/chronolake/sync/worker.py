@@ -170,7 +170,6 @@ class SyncWorker(Loop):
             _files_translated(),
             ReplicationConnection.open(self._database.url, timeout_s=timeout_s) as stream,
         ):
-            self._staged.take_over()
             try:
                 checkpoint = self._epochs.begin(stream, leadership)
             except Stopped:

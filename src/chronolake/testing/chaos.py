@@ -334,7 +334,7 @@ class World:
         return f"connections cut: {which}"
 
     def _lose_staged(self, _random: Random) -> str:
-        for path in self._services.settings.staging(self._services.database.instance).glob("*.parquet"):
+        for path in self._services.settings.staging(self._services.database.instance).glob("*.arrow"):
             path.unlink(missing_ok=True)
         return "staged files lost"
 

@@ -102,7 +102,7 @@ def test_every_line_is_accounted_for(services, tmp_path):
 def test_a_harmed_staged_file_is_written_anew_from_postgresql(services, sample, harm):
     services.sync.reach()
     ingest(services, sample)
-    for path in staging_of(services).glob("*.parquet"):
+    for path in staging_of(services).glob("*.arrow"):
         content = path.read_bytes()
         if harm == "gone":
             path.unlink()
@@ -159,7 +159,7 @@ def test_what_a_dead_import_staged_is_swept_and_what_the_ledger_names_is_kept(se
     ingest(services, sample)
     staging = staging_of(services)
     named = {path.name for path in staging.glob("*")}
-    orphan = staging / "import-999-batch-99999.parquet"
+    orphan = staging / "import-999-batch-99999.arrow"
     orphan.write_bytes(b"half")
     unrelated = staging / "notes.txt"
     unrelated.write_text("not ours")
@@ -230,11 +230,11 @@ def _waiting(conn):
 def test_what_was_committed_before_a_failure_is_counted(services, sample, monkeypatch):
     staged = []
 
-    def stage(table, rows, path, parquet):
+    def stage(table, rows, path):
         staged.append(path)
         if len(staged) == 3:
             raise StorageFull("no room left")
-        return real(table, rows, path, parquet)
+        return real(table, rows, path)
 
     real = dual_write.stage
     monkeypatch.setattr(dual_write, "stage", stage)

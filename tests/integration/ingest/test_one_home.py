@@ -67,24 +67,3 @@ def test_two_databases_of_one_home_touch_nothing_of_each_other(
         assert differences(other.database, other.lake) == []
         assert one.lake.path != other.lake.path
         assert one.lake.info().document()["tables"][0]["rows"] == 0
-
-
-def test_a_home_whose_files_lie_in_one_folder_goes_on(make_settings, tmp_path, monkeypatch):
-    home = make_settings().home.root
-    with open_services(make_settings(CHRONOLAKE_LAKE_PATH=str(home / "lake"))) as before:
-        before.sync.reach()
-        monkeypatch.setattr(before.pipeline, "_follower", None)
-        ingest(before, write_cdx(tmp_path / "one.cdx", "one"))
-        monkeypatch.undo()
-        staging = before.settings.staging(before.database.instance)
-    for path in staging.glob("*"):
-        path.rename(before.settings.staged / path.name)
-    foreign = before.settings.staged / "import-1-batch-999.parquet"
-    foreign.write_bytes(b"another database's")
-    with structlog.testing.capture_logs() as lines, open_services(make_settings()) as now:
-        assert now.lake.path == str(home / "lake")
-        now.sync.reach()
-        assert differences(now.database, now.lake) == []
-        assert now.sync.sweep() == 0
-    assert "lake.restaged" not in {line["event"] for line in lines}
-    assert [path for path in before.settings.staged.rglob("*") if path.is_file()] == [foreign]

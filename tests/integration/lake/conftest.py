@@ -64,14 +64,12 @@ def lake(open_lake):
 
 
 @pytest.fixture
-def staged(tmp_path, make_settings):
+def staged(tmp_path):
     """Stage captures as a batch of that id, whose message lies at LSN 0/<id>0."""
 
     def _staged(batch_id, count=100, *, table=CDX_RECORDS, message_lsn=None):
         rows = _captures(count, first=batch_id * 100_000, batch_id=batch_id, table=table)
-        file = stage(
-            table, rows, tmp_path / "staged" / f"{table.name}-{batch_id}.parquet", make_settings().parquet
-        )
+        file = stage(table, rows, tmp_path / "staged" / f"{table.name}-{batch_id}.arrow")
         return StagedBatch(
             batch_id=batch_id, table=table, file=file, message_lsn=message_lsn or f"0/{batch_id:X}0"
         )

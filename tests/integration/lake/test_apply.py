@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from pyarrow import ipc
 
 from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, TABLES
 from chronolake.errors import LakeUnavailable, SchemaMismatch
 from chronolake.lake import StagedBatch, StagedFile, stage
+from chronolake.lake.staging import read_staged
 
 COUNT = "SELECT count(*), count(DISTINCT id) FROM cdx_records"
 #: Where the catalog notes which batches the lake holds.
@@ -87,7 +88,7 @@ def test_pages_and_captures_enter_together(lake, staged, make_settings, tmp_path
         "date_captured": date(2024, 5, 5),
     }
     rows = pa.Table.from_pylist([page], schema=CONTENT_ANALYTICS.arrow_schema)
-    file = stage(CONTENT_ANALYTICS, rows, tmp_path / "pages.parquet", make_settings().parquet)
+    file = stage(CONTENT_ANALYTICS, rows, tmp_path / "pages.arrow")
     before = lake.snapshot()
     lake.apply([staged(1), StagedBatch(9, CONTENT_ANALYTICS, file, None)])
     assert lake.snapshot() == before + 1
@@ -121,18 +122,23 @@ def test_broken_after_the_commit_all_is_in(lake, staged, ask, monkeypatch):
     assert ask(lake, COUNT) == [(100, 100)]
 
 
-@pytest.mark.parametrize("harm", ["missing", "not_parquet", "too_few_rows", "undeclared"])
+def write_arrow(rows, path):
+    with ipc.new_file(path, rows.schema) as writer:
+        writer.write_table(rows)
+
+
+@pytest.mark.parametrize("harm", ["missing", "not_arrow", "too_few_rows", "undeclared"])
 def test_a_file_that_is_not_what_it_should_be_is_refused_whole(lake, staged, ask, harm):
     good, bad = staged(1), staged(2)
     if harm == "missing":
         bad.file.path.unlink()
-    elif harm == "not_parquet":
+    elif harm == "not_arrow":
         bad.file.path.write_bytes(b"JFIF")
     elif harm == "too_few_rows":
-        pq.write_table(pq.read_table(bad.file.path).slice(1), bad.file.path)
+        write_arrow(read_staged(bad.file.path).slice(1), bad.file.path)
     else:
-        table = pq.read_table(bad.file.path)
-        pq.write_table(table.append_column("colour", pa.nulls(table.num_rows)), bad.file.path)
+        rows = read_staged(bad.file.path)
+        write_arrow(rows.append_column("colour", pa.nulls(rows.num_rows)), bad.file.path)
     with pytest.raises(SchemaMismatch):
         lake.apply([good, bad])
     assert lake.applied([1, 2]) == set()
@@ -143,7 +149,7 @@ def test_a_file_that_is_not_what_it_should_be_is_refused_whole(lake, staged, ask
 
 def test_a_path_with_a_quote_is_a_path(lake, staged, ask, tmp_path):
     batch = staged(1)
-    odd = batch.file.path.rename(tmp_path / "it's.parquet")
+    odd = batch.file.path.rename(tmp_path / "it's.arrow")
     file = StagedFile(odd, batch.file.rows, batch.file.bytes, batch.file.checksum)
     lake.apply([StagedBatch(1, CDX_RECORDS, file, None)])
     assert ask(lake, COUNT) == [(100, 100)]

@@ -47,7 +47,11 @@ def test_another_process_sees_each_commit_and_nothing_else(lake, staged, reader,
     # Within the open transaction, just before it commits.
     monkeypatch.setattr("chronolake.lake.lake.faults.reach", lambda point: seen.append((point, reader())))
     lake.apply([staged(2), staged(3)])
-    assert seen == [("lake.before_commit", 100), ("lake.after_commit", 300)]
+    assert seen == [
+        ("lake.files_written", 100),
+        ("lake.before_commit", 100),
+        ("lake.after_commit", 300),
+    ]
 
 
 def test_a_read_only_lake_writes_nothing(open_lake, lake, staged, ask):

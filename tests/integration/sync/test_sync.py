@@ -441,7 +441,7 @@ def test_a_staged_file_that_is_gone_and_what_became_of_its_rows(open_world, cdx,
             # Urls so long that PostgreSQL keeps them outside the row, and an update does not tell them.
             world.ingest(cdx(count=100, more=f"?{LONG}"))
             world.ingest(cdx("more", first=100, count=150))
-        for path in world.services.settings.staging(world.database.instance).glob("*.parquet"):
+        for path in world.services.settings.staging(world.database.instance).glob("*.arrow"):
             path.unlink()
         world.run(f"UPDATE cdx_records SET url = {LARGE} WHERE domain = 'host-6.com'")
         world.run("UPDATE cdx_records SET status_code = 2 WHERE domain IN ('host-1.com', 'host-6.com')")
