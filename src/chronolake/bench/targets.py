@@ -111,6 +111,8 @@ def measure_all(
                 # A step's captures are those of another seed, or they would be the same again.
                 draw = Run(rows=missing, seed=seed + len(results))
                 stores.fill_lake(draw, stores.Names.reserve(draw, services.database), lake)
+                # As the lake's own upkeep would have done by the time that somebody asks.
+                stores.compact(lake)
             cases = cases or {case.name: case for case in Cases.of_lake(services, lake, folder).all()}
             timing = measure(cases[target.case], repeat, ENGINE, clock).of(ENGINE)
         except ChronolakeError as error:

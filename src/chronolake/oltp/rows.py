@@ -85,6 +85,10 @@ def _names(table: Table) -> sql.Composed:
 
 def _less_repeated(rows: pa.Table, key: str) -> pa.Table:
     """The rows whose id no earlier row has."""
+    # Hashing tells whether any comes again, at a tenth of what sorting costs.
+    storage = [chunk.storage for chunk in rows[key].chunks]
+    if pc.count_distinct(pa.chunked_array(storage, pa.binary(16))).as_py() == rows.num_rows:
+        return rows
     pairs = _id_bytes(rows[key]).view(np.uint64).reshape(-1, 2)
     order = np.lexsort((np.arange(len(pairs)), pairs[:, 1], pairs[:, 0]))
     again = np.zeros(len(pairs), dtype=bool)
