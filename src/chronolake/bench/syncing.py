@@ -7,13 +7,8 @@ a process of its own, as in production.
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,8 +16,10 @@ import numpy as np
 import psycopg
 
 from chronolake.bench import environment, stores
+from chronolake.bench import sync_trials as trials
 from chronolake.bench.captures import Run
 from chronolake.bench.runner import own_settings
+from chronolake.bench.sync_trials import Trials
 from chronolake.bench.tables import tables_of
 from chronolake.errors import LakeUnavailable
 from chronolake.lake import Lake
@@ -30,7 +27,6 @@ from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database
 from chronolake.services import Services, open_services
 from chronolake.settings import Settings
-from chronolake.settings import environment as as_environment
 from chronolake.sync import DataSyncService
 
 #: Rows inserted for the catch-up, and changes of the mixed one, 60 : 30 : 10 inserts, updates and deletes.
@@ -60,12 +56,23 @@ class SyncMeasures:
     visible_p99_ms: float
     visible_max_ms: float
     worker_peak_mb: float
+    trials: Trials
     lake_rows: int
     postgres_rows: int
 
 
-def run(*, rows: int, out: Path, settings: Settings, catch_up: int = CATCH_UP_ROWS) -> SyncMeasures:
+def run(
+    *,
+    rows: int,
+    out: Path,
+    settings: Settings,
+    catch_up: int = CATCH_UP_ROWS,
+    huge_rows: int = trials.HUGE_ROWS,
+    idle_s: float = trials.IDLE_S,
+) -> SyncMeasures:
     """Measure on a lake of `rows` captures; write `sync-<rows>.md` and `.json` into `out`.
+
+    `huge_rows` are those of the one huge transaction, and the slot is watched for `idle_s` while nothing comes.
 
     Raises:
         ChronolakeError: the run's own PostgreSQL or lake failed.
@@ -77,7 +84,16 @@ def run(*, rows: int, out: Path, settings: Settings, catch_up: int = CATCH_UP_RO
         with open_services(own) as services:
             if services.sync is None or services.lake is None:
                 raise services.lake_error or LakeUnavailable("the lake is off")
-            measures = _measure(rows, catch_up, own, services, lake=services.lake, sync=services.sync)
+            measures = _measure(
+                rows,
+                catch_up,
+                own,
+                services,
+                lake=services.lake,
+                sync=services.sync,
+                huge_rows=huge_rows,
+                idle_s=idle_s,
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     _write(measures, out)
@@ -85,7 +101,15 @@ def run(*, rows: int, out: Path, settings: Settings, catch_up: int = CATCH_UP_RO
 
 
 def _measure(
-    rows: int, catch_up: int, own: Settings, services: Services, *, lake: Lake, sync: DataSyncService
+    rows: int,
+    catch_up: int,
+    own: Settings,
+    services: Services,
+    *,
+    lake: Lake,
+    sync: DataSyncService,
+    huge_rows: int,
+    idle_s: float,
 ) -> SyncMeasures:
     database = services.database
     _insert(database, rows, seed=1)
@@ -97,10 +121,11 @@ def _measure(
     _mixed(database, changes)
     mixed_s = _timed(sync)
     stores.compact(lake)
-    with _worker(own) as process:
+    with trials.command(own, "sync", "run") as process:
         seen, rate = _steady(database)
-        peak = _peak_mb(process.pid)
+        peak = trials.peak_mb(process.pid)
     sync.reach()
+    tried = trials.run(own, database, lake=lake, sync=sync, idle_s=idle_s, huge_rows=huge_rows)
     with database.connection() as conn:
         held = conn.execute("SELECT count(*) FROM cdx_records").fetchone()
     return SyncMeasures(
@@ -115,6 +140,7 @@ def _measure(
         visible_p99_ms=round(float(np.percentile(seen, 99)), 1),
         visible_max_ms=round(float(np.max(seen)), 1),
         worker_peak_mb=peak,
+        trials=tried,
         lake_rows=stores.held(lake).rows,
         postgres_rows=held[0] if held else 0,
     )
@@ -208,27 +234,6 @@ def _watch(database: Database, shown: list[tuple[int, float]], stopped: threadin
             time.sleep(WATCH_S)
 
 
-@contextmanager
-def _worker(own: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """`chronolake sync run` in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "chronolake", "sync", "run"],
-        env=os.environ | as_environment(own),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def _peak_mb(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    line = next(line for line in text.splitlines() if line.startswith("VmHWM"))
-    return round(int(line.split()[1]) / 1024, 1)
-
-
 def _write(measures: SyncMeasures, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     told = environment.describe()
@@ -236,10 +241,18 @@ def _write(measures: SyncMeasures, out: Path) -> None:
     document = {"command": command, "environment": asdict(told), "measures": asdict(measures)}
     stem = out / f"sync-{measures.rows}"
     stem.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    rows = "\n".join(f"| {name} | {value:,} |" for name, value in asdict(measures).items())
+    figures = asdict(measures)
+    figures |= figures.pop("trials")
+    rows = "\n".join(f"| {name} | {_told(value)} |" for name, value in figures.items())
     stem.with_suffix(".md").write_text(
         f"# The sync on {measures.rows:,} captures\n\n- command: `{command}`\n- commit: {told.commit}\n"
         f"- machine: {told.cpu}, {told.cores} cores, {told.memory_bytes / 1e9:.1f} GB memory; {told.system}\n\n"
         f"| measure | value |\n|---|---|\n{rows}\n",
         encoding="utf-8",
     )
+
+
+def _told(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

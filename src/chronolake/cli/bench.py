@@ -1,11 +1,12 @@
 """`chronolake bench`: generate captures of any number, and time the engines on them."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chronolake.bench import generator, runner, syncing
+from chronolake.bench import generator, runner, sync_trials, syncing
 from chronolake.cli.output import print_json, print_rows
 from chronolake.settings import load
 
@@ -77,10 +78,18 @@ def sync(
     catch_up: Annotated[
         int, typer.Option(help="Captures that are inserted to catch up on.", min=10_000)
     ] = 1_000_000,
+    huge: Annotated[
+        int, typer.Option(help="Captures of one huge transaction.", min=10_000)
+    ] = sync_trials.HUGE_ROWS,
+    idle_s: Annotated[
+        float, typer.Option(help="Seconds for which the slot is watched while nothing comes.", min=1)
+    ] = sync_trials.IDLE_S,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how fast the lake catches up with PostgreSQL, and how soon a commit is seen there."""
-    measures = vars(syncing.run(rows=rows, out=out, settings=load(), catch_up=catch_up))
+    found = syncing.run(rows=rows, out=out, settings=load(), catch_up=catch_up, huge_rows=huge, idle_s=idle_s)
+    measures = asdict(found)
+    measures |= measures.pop("trials")
     if as_json:
         print_json(measures)
     else:
