@@ -115,17 +115,21 @@ class ChangeWriter:
             rows = pa.concat_tables([rows, anew])
         removed = self._take(index, targets, changes.gone)
         self._write_deletes(commit, table, held, targets, files)
-        written = lay_down(cursor, table, held, rows, files)
+        written = lay_down(cursor, table, held, rows, files, noted=index.add)
         commit.add(table, written)
         return Outcome(table, rows.num_rows, removed, incomplete, refetched)
 
     def _take(self, index: KeyIndex, targets: Sequence[_Target], gone: Keys) -> int:
         """Mark the rows of `gone` keys wherever they are; how many."""
+        if not len(gone):
+            # Where nothing goes, no file's keys need be read.
+            return 0
         # In order, so that a search of many keys walks through a file's keys once.
         keys = gone[np.lexsort((gone[:, 1], gone[:, 0]))]
         removed = 0
         for target in targets:
-            places = np.setdiff1d(index.find(target.file, keys).place, target.before)
+            places = index.find(target.file, keys).place
+            places = places[~_among(places, target.before)]
             if len(places):
                 target.taken.append(places)
                 removed += len(places)
@@ -192,7 +196,7 @@ class ChangeWriter:
         values: dict[int, dict[str, object]] = {}
         for target in targets:
             found = index.find(target.file, keys[wanted])
-            live = ~np.isin(found.place, target.before)
+            live = ~_among(found.place, target.before)
             if live.any():
                 places = dict(zip(found.place[live].tolist(), wanted[found.key[live]].tolist(), strict=True))
                 read = self._read(held, target.file, names, list(places), cursor)
@@ -226,7 +230,7 @@ class ChangeWriter:
         self, commit: Commit, table: Table, held: LakeTable, targets: Sequence[_Target], files: FileWriter
     ) -> None:
         now = {
-            target.file.data_file_id: (target.file, np.union1d(target.before, np.concatenate(target.taken)))
+            target.file.data_file_id: (target.file, _union(target.before, np.concatenate(target.taken)))
             for target in targets
             if target.taken
         }
@@ -262,3 +266,18 @@ class ChangeWriter:
         if place not in self._indexes:
             self._indexes[place] = KeyIndex(table, lake=self._lake / held.folder, folder=self._folder)
         return self._indexes[place]
+
+
+def _among(places: Places, known: Places) -> npt.NDArray[np.bool_]:
+    """Which of `places` are among `known`, which are sorted: those of a file that has long been changed are many."""
+    if not len(known):
+        return np.zeros(len(places), bool)
+    at = np.minimum(np.searchsorted(known, places), len(known) - 1)
+    found: npt.NDArray[np.bool_] = known[at] == places
+    return found
+
+
+def _union(known: Places, more: Places) -> Places:
+    """Both, sorted, each once; `known` is sorted and has none of `more`."""
+    # A stable sort merges what is sorted already.
+    return np.sort(np.concatenate([known, np.unique(more)]), kind="stable")

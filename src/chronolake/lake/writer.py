@@ -4,7 +4,7 @@ Few rows become one file whatever partitions they belong to, for a file a partit
 catalog notes every partition that such a file holds, so that each is found in it, and compaction deals it out later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -14,6 +14,7 @@ from chronolake.capture.columns import Table
 from chronolake.errors import LakeUnavailable, SchemaMismatch
 from chronolake.lake.commit import DataFile, LakeTable
 from chronolake.lake.files import FileWriter, Piece
+from chronolake.lake.keys import Keys, keys_of
 from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import parts_in_order
 from chronolake.lake.staging import StagedBatch, read_staged
@@ -53,9 +54,17 @@ def _staged(batch: StagedBatch) -> pa.Table:
 
 
 def lay_down(
-    cursor: duckdb.DuckDBPyConnection, table: Table, held: LakeTable, rows: pa.Table, files: FileWriter
+    cursor: duckdb.DuckDBPyConnection,
+    table: Table,
+    held: LakeTable,
+    rows: pa.Table,
+    files: FileWriter,
+    *,
+    noted: Callable[[str, Keys], None] = lambda _path, _keys: None,
 ) -> list[DataFile]:
     """Write `rows` as files of the table. What they lack is derived where the registry says how, else null.
+
+    `noted` is told of each hot file with its keys in the order of its rows: it is the next to be changed.
 
     Raises:
         LakeUnavailable: the table is partitioned in a way that is not ours.
@@ -69,7 +78,11 @@ def lay_down(
     if not rows.num_rows:
         return []
     whole, keys = _completed(cursor, table, rows, partition_keys(table, held.layout))
-    return files.write(held, _pieces(whole, table, keys, partition_names(held.layout)))
+    pieces = _pieces(whole, table, keys, partition_names(held.layout))
+    written = files.write(held, pieces)
+    if rows.num_rows <= HOT_ROWS:
+        noted(written[0].path, keys_of(pieces[0].part.rows()[table.key]))
+    return written
 
 
 def _pieces(

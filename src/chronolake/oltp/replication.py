@@ -17,6 +17,7 @@ from typing import Self
 import psycopg
 from psycopg import Connection, pq
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import InsufficientPrivilege
 
 from chronolake.errors import DatabaseConflict, DatabaseError, DatabaseMisconfigured, DatabaseUnavailable
 from chronolake.lsn import format_lsn, parse_lsn
@@ -91,6 +92,20 @@ def drop_slot(conn: Connection, name: str) -> None:
 def cut_off(conn: Connection, name: str) -> None:
     """End the connection that reads from the slot, where there is one and the role may end it."""
     conn.execute(statement("slot_cut_off"), [name])
+
+
+def release_wal(conn: Connection, name: str, *, kept_bytes: int) -> bool:
+    """Let the slot go on from where it is confirmed, if it keeps more than `kept_bytes` of WAL; whether we may.
+
+    Without the right to EXECUTE pg_log_standby_snapshot, the slot does so every 15 seconds, when the server makes one.
+    """
+    try:
+        conn.execute(statement("slot_release"), [name, kept_bytes])
+    except InsufficientPrivilege:
+        conn.rollback()
+        return False
+    else:
+        return True
 
 
 class ReplicationConnection:

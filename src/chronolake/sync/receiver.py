@@ -32,7 +32,10 @@ class Receiver:
         self._ahead_bytes = ahead_bytes
         #: what is safe here
         self._lsn = lsn
-        self._chunks: deque[tuple[list[bytes | int], int]] = deque()
+        #: what has come and was not taken yet, its bytes, and when it came
+        self._chunks: deque[tuple[list[bytes | int], int, float]] = deque()
+        #: when the oldest came of what was taken last
+        self.came_at = time.monotonic()
         self._bytes = 0
         self._changed = threading.Condition()
         self._stopped = False
@@ -63,8 +66,10 @@ class Receiver:
                 running.result()
             items: list[bytes | int] = []
             taken = 0
+            if self._chunks:
+                self.came_at = self._chunks[0][2]
             while self._chunks and taken < max_bytes:
-                chunk, size = self._chunks.popleft()
+                chunk, size, _ = self._chunks.popleft()
                 items += chunk
                 taken += size
             self._bytes -= taken
@@ -96,7 +101,7 @@ class Receiver:
             if reads and (items := self._stream.read(max_bytes=READ_BYTES, wait_s=WAIT_S)):
                 size = sum(len(item) for item in items if isinstance(item, bytes))
                 with self._changed:
-                    self._chunks.append((items, size))
+                    self._chunks.append((items, size, time.monotonic()))
                     self._bytes += size
                     self._changed.notify_all()
             if time.monotonic() - told_at >= WORD_S:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from chronolake import memory
 from chronolake.capture.columns import TABLES, Table
 from chronolake.lake import TableChanges
 from chronolake.sync.fold import fold
@@ -79,6 +80,7 @@ class Stretch:
             try:
                 for parts in self.pieces(transaction):
                     yield from self._folded([(transaction, parts)], places, bury)
+                    memory.release()
             finally:
                 transaction.spool.close()
         yield from self._folded(held, places, bury)

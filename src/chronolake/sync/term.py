@@ -33,6 +33,7 @@ from chronolake.oltp import (
     insert_lsn,
     moments,
     relations,
+    replication,
     sync_tables,
 )
 from chronolake.oltp.ledger import LedgerBatch
@@ -69,6 +70,8 @@ BATCH_LINGER_S = 5.0
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.
 CONFIRM_S = 1.0
+#: WAL that the slot may keep before the server is asked to let go of what is behind us.
+KEPT_BYTES = 16 << 20
 #: How often the leader looks whether somebody asked for a repair.
 REPAIRS_S = 0.5
 #: How long a repair waits for transactions that may have changed the table.
@@ -87,6 +90,7 @@ class Term:
         database: Database,
         staged: StagedBatches,
         receiver: Receiver,
+        slot: str,
         leadership: Leadership,
         assembler: Assembler,
         shapes: Shapes,
@@ -116,8 +120,12 @@ class Term:
         self._wal_lsn = checkpoint.lsn
         self._stretch = self._new_stretch()
         self._stretch_since = 0.0
+        self._stretch_began = 0.0
         self._told_at = 0.0
         self._looked_at = 0.0
+        self._slot = slot
+        #: whether the server lets us ask it to
+        self._may_release = True
         #: tables that are published no more, and the LSN up to which the stream may still bring changes of them
         self._leaving: dict[str, int] = {}
         self._repairs_at = 0.0
@@ -252,7 +260,9 @@ class Term:
             self._bring_batches(transaction.commit_lsn)
         self._follow_shapes(transaction)
         if not self._stretch.transactions:
-            self._stretch_since = time.monotonic()
+            # What came while the last stretch was applied has waited long enough.
+            self._stretch_since = self._receiver.came_at
+            self._stretch_began = time.monotonic()
         self._stretch.add(transaction)
         self._watermark = max(self._watermark, transaction.lsn)
         if self._stretch.rows >= self._batch_size * BEHIND_FACTOR or self._stretch.bytes >= STRETCH_BYTES:
@@ -276,10 +286,10 @@ class Term:
         """Whether the stretch is to be applied now. It grows while there is more `at_hand` and before us."""
         if not self._stretch.transactions:
             return False
-        waited_s = time.monotonic() - self._stretch_since
+        now = time.monotonic()
         if at_hand and self._wal_lsn - self._watermark > BEHIND_BYTES:
-            return waited_s >= BEHIND_LINGER_S
-        return hurried or waited_s >= LINGER_S or self._stretch.rows >= self._batch_size
+            return now - self._stretch_began >= BEHIND_LINGER_S
+        return hurried or now - self._stretch_since >= LINGER_S or self._stretch.rows >= self._batch_size
 
     def _batches_are_due(self, *, hurried: bool) -> bool:
         if self._pending_since is None:
@@ -436,6 +446,9 @@ class Term:
             )
             self._lake.note_checkpoint(self._checkpoint)
             self._catch_up()
+        if due and self._may_release:
+            with self._database.connection() as conn:
+                self._may_release = replication.release_wal(conn, self._slot, kept_bytes=KEPT_BYTES)
         behind = bool(self._pending) and parse_lsn(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._receiver.reply_wanted:
             self._receiver.confirm(self._checkpoint.lsn)

@@ -28,8 +28,8 @@ from chronolake.sync.spool import Spool, Spools
 BATCH_PREFIX = "chronolake.batch"
 _ROWS = frozenset(b"IUD")
 #: Rows of a streamed transaction that are handed on together; a bound on memory.
-ROWS_PER_PIECE = 200_000
-BYTES_PER_PIECE = 128 << 20
+ROWS_PER_PIECE = 100_000
+BYTES_PER_PIECE = 64 << 20
 
 
 @dataclass

@@ -188,6 +188,7 @@ class SyncWorker(Loop):
                     database=self._database,
                     staged=self._staged,
                     receiver=receiver,
+                    slot=slot,
                     leadership=leadership,
                     assembler=Assembler(spools),
                     shapes=Shapes(lake=self._lake, database=self._database),
