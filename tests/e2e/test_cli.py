@@ -32,6 +32,15 @@ COMMANDS = [
     ["settings"],
     ["bench", "generate"],
     ["bench", "run"],
+    ["bench", "sync"],
+    ["sync", "run"],
+    ["sync", "status"],
+    ["sync", "backfill"],
+    ["sync", "resume"],
+    ["sync", "verify"],
+    ["sync", "dead-letters"],
+    ["lake", "compact"],
+    ["lake", "expire"],
 ]
 
 
@@ -119,6 +128,17 @@ def test_ask_lists_the_questions_and_names_the_neighbour_of_a_misspelt_one(shell
     assert error["hint"]
     error = shell.json("ask", "domain_timeline", "--domian", "x.com", code=1)["error"]
     assert error["type"] == "ParameterInvalid"
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["ingest"], ["bench", "generate", "--rows", "abc"], ["ask", "--nonsense"]]
+)
+def test_a_command_that_is_misspelt_is_explained(shell, words):
+    done = shell(*words)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(b"error: ")
+    assert b"Traceback" not in done.stderr
+    assert shell.json(*words, code=done.returncode)["error"]["message"]
 
 
 def test_sql_reads_and_nothing_else(shell, ingested):

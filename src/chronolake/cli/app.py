@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from chronolake import settings as settings_module
 from chronolake.cli import ask, bench, database, demo, ingest, quarantine, serve, sync
 from chronolake.cli.output import print_error, print_json, print_rows
-from chronolake.errors import ChronolakeError
+from chronolake.errors import ChronolakeError, InputError
 from chronolake.telemetry import logs
+
+_USAGE_HINT = "chronolake --help lists the commands, and each tells with --help what it takes."
 
 app = typer.Typer(
     name="chronolake",
@@ -79,12 +81,14 @@ def _explained(*, as_json: bool) -> Iterator[None]:
     except ChronolakeError as error:
         print_error(error, as_json=as_json)
         sys.exit(1)
-    except click.exceptions.Exit as exit_:
+    except typer.Exit as exit_:
         sys.exit(exit_.exit_code)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        # Where help was printed in its stead, there is no message.
+        if message := error.format_message():
+            print_error(InputError(message, hint=_USAGE_HINT), as_json=as_json)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output went away, as `| head` does; Python must not complain at exit either.
