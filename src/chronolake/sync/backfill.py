@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import psycopg
 import pyarrow as pa
 
-from chronolake import faults
+from chronolake import faults, memory
 from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock
 from chronolake.errors import ChronolakeError, DatabaseError, DatabaseUnavailable, Retry, StorageFull
@@ -49,7 +49,7 @@ from chronolake.telemetry import logs, metrics
 
 #: Rows of a range: its files are sorted in memory, so it should not be huge, and each of them is a file for every
 #: partition, so it should be large.
-RANGE_ROWS = 1_000_000
+RANGE_ROWS = 500_000
 #: Or so many bytes of the table, for rows with long texts.
 RANGE_BYTES = 512 << 20
 #: Of a smaller table, ranges have no fewer rows than this only so that all processors have one.
@@ -294,6 +294,8 @@ class Backfill:
         _show_progress(table, ranges)
         _log.info("sync.copied_range", table=table.name, number=job.range.number, rows=rows.num_rows)
         faults.reach("sync.backfill_range")
+        del rows
+        memory.release()
 
     def _take_in(
         self, plans: Sequence[CopyPlan], checkpoint: StreamCheckpoint, leadership: Leadership
