@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= $(CURDIR)/.chronolake
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help setup demo check test test-chaos bench lock clean format
 .DEFAULT_GOAL := help
@@ -41,7 +41,7 @@ test: setup  ## everything that `check` does, and every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-chaos: setup  ## break everything at random and compare: SEEDS=2000 by default, the result in docs/results/chaos.md
 	$(BIN)/python -m chronolake.testing.chaos --seeds $(or $(SEEDS),2000) --report docs/results/chaos.md

@@ -200,7 +200,7 @@ def test_a_batch_that_loses_a_deadlock_is_inserted_again(services, tmp_path):
     path = tmp_path / "one-batch.cdx"
     path.write_text(HEADER + "".join(line(f"host-{n}", n) for n in range(90)))
     ingest(services, path)
-    with services.database.connection() as other, ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, services.database.connection() as other:
         rows = other.execute("DELETE FROM cdx_records RETURNING domain, timestamp, id").fetchall()
         other.commit()
         # Whoever looks for a deadlock first loses it, and it is to be the ingest.
@@ -224,7 +224,11 @@ def _insert(conn, row):
 
 
 def _waiting(conn):
-    return conn.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone()
+    # Within a transaction PostgreSQL shows the connections that there were at its first look.
+    conn.execute("SELECT pg_stat_clear_snapshot()")
+    return conn.execute(
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    ).fetchone()
 
 
 def test_what_was_committed_before_a_failure_is_counted(services, sample, monkeypatch):
