@@ -1,4 +1,4 @@
-"""`/api/v1/analytics`: the plan's four paths, and every question of the catalogue by its name.
+"""`/api/v1/analytics`: every question of the catalogue, at its own path and by its name.
 
 Parameters are read where every door has them read, by the question's own model; what OpenAPI says of them is
 written out of that model.
@@ -18,13 +18,6 @@ from chronolake.query import QUESTIONS, HybridQueryRouter, Meta, Question, Scope
 
 #: Where the questions lie; the version changes when an answer's form does.
 PREFIX = "/api/v1/analytics"
-#: The plan's paths: each with its question, and the parameters that stand in the path.
-PATHS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-    ("/domains/{domain}/timeline", "domain_timeline", {"domain": "domain"}),
-    ("/projects/{project_id}/performance", "project_performance", {"project_id": "project"}),
-    ("/content/quality-distribution", "content_quality_distribution", {}),
-    ("/archive-sources/comparison", "archive_sources_comparison", {}),
-)
 _ENGINE = {
     "name": "engine",
     "in": "query",
@@ -91,10 +84,10 @@ def envelope(question: Question) -> type[BaseModel]:
     return create_model(f"{question.row.__name__}s", data=(rows, ...), meta=(Meta, ...))
 
 
-def parameters(question: Question, in_path: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The question's parameters as OpenAPI lists them; `in_path` gives names in the path to its own."""
+def parameters(question: Question) -> list[dict[str, Any]]:
+    """The question's parameters as OpenAPI lists them."""
     document = question.params.model_json_schema()
-    own = {of_question: of_path for of_path, of_question in in_path.items()}
+    own = {of_question: of_path for of_path, of_question in question.in_path.items()}
     return [
         {
             "name": own.get(name, name),
@@ -119,10 +112,10 @@ def _schema(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     return plain if is_open else plain | {"default": default}
 
 
-def _asking(question: Question, in_path: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+def _asking(question: Question) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:
         given = _query(request)
-        for of_path, of_question in in_path.items():
+        for of_path, of_question in question.in_path.items():
             if of_question in given:
                 raise ParameterInvalid(f"{of_question} stands in the path already", parameter=of_question)
             given[of_question] = request.path_params[of_path]
@@ -179,16 +172,17 @@ async def any_question(request: Request) -> Response:
 def routes() -> APIRouter:
     """The routes of analytics."""
     router = APIRouter(prefix=PREFIX, tags=["analytics"], responses=problems.RESPONSES)
-    for path, name, in_path in PATHS:
-        question = QUESTIONS[name]
+    for question in QUESTIONS.values():
+        if question.path is None:
+            continue
         router.add_api_route(
-            path,
-            _asking(question, in_path),
+            question.path,
+            _asking(question),
             response_model=envelope(question),
             summary=question.sentence,
             description=question.sentence,
-            operation_id=name,
-            openapi_extra={"parameters": [*parameters(question, in_path), _ENGINE, _AS_OF, *_FRESHNESS]},
+            operation_id=question.name,
+            openapi_extra={"parameters": [*parameters(question), _ENGINE, _AS_OF, *_FRESHNESS]},
         )
     router.add_api_route("/questions", questions, summary="The catalogue", operation_id="questions")
     asked = {

@@ -19,11 +19,10 @@ from chronolake.lake import Lake
 from chronolake.oltp import Database, projects
 from chronolake.query import adhoc, moment, route
 from chronolake.query.answer import Answer, Meta
-from chronolake.query.catalogue import QUESTIONS
 from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.params import read
-from chronolake.query.question import Question
+from chronolake.query.question import QUESTIONS, Question
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
 from chronolake.query.text import SCOPE_PARAMETER, written

@@ -1,50 +1,20 @@
 """Every question gives the same rows on both engines, to the last value and in the same order."""
 
+import runpy
+from pathlib import Path
+
 import pytest
 
 from chronolake.query import QUESTIONS, Scope
+from chronolake.query.question import SUBJECTS
 
-#: How each question is asked here, besides with nothing but what it needs.
+WAYS = Path(__file__).parent / "ways"
+
+#: How each question is asked here, besides with nothing but what it needs: a module for each subject.
 ASKED = {
-    "domain_timeline": [
-        *(
-            {"domain": "host-3.example", "interval": interval}
-            for interval in ("day", "week", "month", "quarter", "year")
-        ),
-        {"domain": "host-3.example", "start": "2011", "end": "2014"},
-        {"domain": "host-3.example", "project": "blogs", "interval": "year"},
-        {"domain": "165.22.100.0", "interval": "year"},
-        {"domain": "nowhere.example"},
-    ],
-    "project_performance": [
-        *(
-            {"project": "news", "interval": interval}
-            for interval in ("day", "week", "month", "quarter", "year")
-        ),
-        {"project": "blogs", "start": "20120101", "end": "2012"},
-    ],
-    "content_quality_distribution": [{}, {"project": "news"}, {"start": "2015"}, {"end": "1971"}],
-    "archive_sources_comparison": [
-        {},
-        {"project": "news"},
-        {"start": "2011", "end": "2011"},
-        {"end": "1960"},
-    ],
-    "project_summary": [{}, {"project": "news"}, {"project": "blogs"}],
-    "captures_by_month": [
-        {},
-        {"interval": "week"},
-        {"interval": "quarter", "project": "news"},
-        {"start": "2016"},
-    ],
-    "source_status": [{}, {"project": "blogs"}, {"end": "2010"}],
-    "top_domains": [
-        {},
-        {"limit": "3"},
-        {"limit": "10000", "project": "news"},
-        {"start": "2014", "end": "2014"},
-    ],
-    "project_mime": [{}, {"project": "news"}, {"start": "2012"}],
+    name: ways
+    for subject in SUBJECTS
+    for name, ways in runpy.run_path(str(WAYS / f"{subject.__name__.rpartition('.')[2]}.py"))["ASKED"].items()
 }
 
 

@@ -1,0 +1,91 @@
+"""What a question is made of: parameters, rows, one SQL text; and the parameters and columns that many share."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from importlib.resources import files
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from chronolake.query.moment import EARLIEST, LATEST
+from chronolake.query.params import End, Interval, Params, Project, Start
+from chronolake.query.route import QueryType
+
+#: What a path calls a parameter, where it is not the parameter's own name. The plan's paths say `project_id`.
+_NAMES_IN_PATHS = {"project_id": "project"}
+
+#: A time without a zone is UTC; in JSON it says so.
+Moment = Annotated[
+    datetime, PlainSerializer(lambda moment: moment.isoformat() + "Z", return_type=str, when_used="json")
+]
+
+Captures = Annotated[int, Field(description="captures of every record type")]
+Ok = Annotated[int, Field(description="captures with status 200 to 299")]
+Redirects = Annotated[int, Field(description="captures with status 300 to 399")]
+ClientErrors = Annotated[int, Field(description="captures with status 400 to 499")]
+ServerErrors = Annotated[int, Field(description="captures with status 500 to 599")]
+WithoutStatus = Annotated[int, Field(description="captures without a status, as revisits and dns are")]
+Revisits = Annotated[int, Field(description="captures that are revisits")]
+Bytes = Annotated[int | None, Field(description="sum of content_length, bytes; null where none is known")]
+Domains = Annotated[int, Field(description="different domains")]
+Digests = Annotated[int, Field(description="different digests, the empty body's left out")]
+First = Annotated[Moment | None, Field(description="first capture, UTC")]
+Last = Annotated[Moment | None, Field(description="last capture, UTC")]
+Period = Annotated[date, Field(description="first day of the period, UTC")]
+OneInterval = Annotated[Interval, Field(description="day, week, month, quarter or year")]
+
+
+class Row(BaseModel):
+    """One row of an answer; each field has a description with its unit."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class OfProject(Params):
+    """All that is in scope, or one project of it."""
+
+    project: Project | None = Field(default=None, description="a project, by name or id; all by default")
+
+
+class InTime(OfProject):
+    """All that is in scope or one project of it, in a time range."""
+
+    start: Start = EARLIEST
+    end: End = LATEST
+
+
+class ByPeriod(InTime):
+    """The same, cut into periods."""
+
+    interval: OneInterval = Interval.MONTH
+
+
+@dataclass(frozen=True)
+class Question:
+    """An analytic question of the catalogue.
+
+    Its text is `sql/<name>.sql`, in DuckDB's dialect over the tables of the registry, with parameters as `$name`. It
+    never sees a project: the scope decides which rows those tables show. `path` is its own place under the API's
+    analytics, with parameters in braces; every question can be asked by its name as well.
+    """
+
+    name: str
+    sentence: str
+    params: type[Params]
+    row: type[Row]
+    query_type: QueryType
+    path: str | None = None
+
+    @cached_property
+    def sql(self) -> str:
+        """The text as it is written."""
+        return (files("chronolake.query.question") / "sql" / f"{self.name}.sql").read_text(encoding="utf-8")
+
+    @property
+    def in_path(self) -> Mapping[str, str]:
+        """The parameters that stand in the path: what the path calls them, and their own names."""
+        names = re.findall(r"\{(\w+)\}", self.path or "")
+        return {name: _NAMES_IN_PATHS.get(name, name) for name in names}
