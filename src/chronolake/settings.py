@@ -254,7 +254,15 @@ class CacheSettings(_Section):
 
     redis_url: SecretStr | None = Field(
         default=None, alias="REDIS_URL",
-        description="Redis or Valkey server, kept for the result cache; `/health/ready` watches it.",
+        description="Redis or Valkey server that processes share answers by; `/health/ready` watches it.",
+    )  # fmt: skip
+    most_bytes: int = Field(
+        default=64 * 2**20, ge=0, le=2**40, alias="CHRONOLAKE_CACHE_BYTES",
+        description="Memory that one process keeps answers in, compressed; 0 keeps none, in Redis neither.",
+    )  # fmt: skip
+    lifetime_s: int = Field(
+        default=3600, ge=1, le=30 * 86_400, alias="CHRONOLAKE_CACHE_LIFETIME_S",
+        description="Seconds that Redis keeps an answer.",
     )  # fmt: skip
 
 

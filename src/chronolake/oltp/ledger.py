@@ -33,12 +33,14 @@ class Backlog:
     """How far the lake is: `batches` wait for it, and it has everything that was committed before `covered_lsn`.
 
     That was so at `as_of`, `lag_s` seconds ago. All three are null for a lake that never followed the stream.
+    `snapshot_id` is its newest snapshot, null where there is no lake.
     """
 
     batches: int
     covered_lsn: str | None
     as_of: datetime | None
     lag_s: float | None
+    snapshot_id: int | None
 
 
 def record(conn: Connection, batch: LedgerBatch) -> str:
@@ -97,4 +99,4 @@ def backlog(conn: Connection) -> Backlog:
     except UndefinedTable:
         if not within:
             conn.rollback()
-        return Backlog(len(pending(conn)), None, None, None)
+        return Backlog(len(pending(conn)), None, None, None, None)

@@ -35,8 +35,9 @@ def run_duckdb(
     *,
     whole: bool,
     demand: Demand,
+    told: Freshness | None = None,
 ) -> tuple[Rows, Freshness]:
-    """Ask the lake; how fresh it is comes from its checkpoint and the ledger.
+    """Ask the lake; how fresh it is was `told` just now, or comes from its checkpoint and the ledger.
 
     Raises:
         LakeIncomplete: the lake was to be `whole`, and nobody knows what it lacks.
@@ -44,7 +45,7 @@ def run_duckdb(
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    fresh = _fresh_enough(database, demand)
+    fresh = told if told and demand.unmet(told) is None else _fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
     with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):

@@ -14,12 +14,13 @@ from chronolake.oltp import ledger
 
 @dataclass(frozen=True)
 class Freshness:
-    """What an answer covers. Null is unknown; `notes` say why."""
+    """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL."""
 
     as_of_lsn: str | None
     as_of: datetime | None
     lag_s: float | None
     notes: tuple[str, ...] = ()
+    snapshot_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def of_snapshot(snapshot: Snapshot) -> Freshness:
     note = (
         f"as_of_lsn and lag_s are unknown: this is the lake as it was in its snapshot {snapshot.snapshot_id}"
     )
-    return Freshness(None, snapshot.at, None, (note,))
+    return Freshness(None, snapshot.at, None, (note,), snapshot.snapshot_id)
 
 
 def of_lake(conn: Connection) -> Freshness:
@@ -95,4 +96,4 @@ def of_lake(conn: Connection) -> Freshness:
     if backlog.covered_lsn is None:
         note = "as_of_lsn, as_of and lag_s are unknown: the lake has not followed PostgreSQL yet"
         return Freshness(None, None, None, (note,))
-    return Freshness(backlog.covered_lsn, backlog.as_of, backlog.lag_s)
+    return Freshness(backlog.covered_lsn, backlog.as_of, backlog.lag_s, snapshot_id=backlog.snapshot_id)

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     ASKED = "asked"
     AS_OF = "as_of"
     ANALYTIC = "analytic"
+    CACHED = "cached"
     TRANSACTIONAL = "transactional"
     LAKE_OFF = "lake_off"
     LAKE_FAILED = "lake_failed"
@@ -81,6 +82,13 @@ def as_of(*, asked: Engine | None, lake_off: str | None) -> Route:
     if lake_off is not None:
         raise EngineUnavailable(f"only the lake keeps past states, and {lake_off}")
     return Route(Engine.DUCKDB, "only the lake keeps past states", Reason.AS_OF)
+
+
+def cached(snapshot_id: int) -> Route:
+    """The answer that the lake gave already, of the very snapshot that is the newest."""
+    return Route(
+        Engine.DUCKDB, f"the lake has answered this of its newest snapshot, {snapshot_id}", Reason.CACHED
+    )
 
 
 def after_failure(error: LakeError) -> Route:

@@ -1,8 +1,10 @@
 """`HybridQueryRouter`: each question goes to the engine that answers it best; the answer says which and why."""
 
+import asyncio
 import difflib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -17,8 +19,9 @@ from chronolake.errors import (
 )
 from chronolake.lake import Lake
 from chronolake.oltp import Database, projects
-from chronolake.query import adhoc, moment, route
+from chronolake.query import adhoc, freshness, moment, route
 from chronolake.query.answer import Answer, Meta
+from chronolake.query.cache import ResultCache, key_of
 from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.params import read
@@ -33,6 +36,34 @@ from chronolake.telemetry import logs, metrics
 _log = logs.get_logger(__name__)
 _SWITCHED_OFF = "analytics are switched off (ANALYTICS_ENABLED)"
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
+#: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
+_FRONT_THREADS = 2
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question with its parameters read: values, the scope less what `project` leaves out, and where to go."""
+
+    question: Question
+    values: Mapping[str, Any]
+    scope: Scope
+    chosen: Route
+    started: float
+    at: datetime | None
+    demand: Demand
+    #: how fresh the lake was when the cache was asked
+    fresh: Freshness | None = None
+
+    @property
+    def chosen_freely(self) -> bool:
+        """Whether the router chose: then another road may be taken, and the cache may answer."""
+        return self.chosen.code is not route.Reason.ASKED
+
+    @property
+    def name(self) -> Hashable:
+        """Equal for those that one answer serves at the same time."""
+        values = tuple(sorted((name, str(value)) for name, value in self.values.items()))
+        return self.question.name, values, self.scope, self.chosen, self.at, self.demand
 
 
 class HybridQueryRouter:
@@ -50,7 +81,11 @@ class HybridQueryRouter:
         self._lake = lake
         self._lake_error = lake_error or LakeUnavailable("the lake is out of reach")
         self._settings = settings
-        self._workers = Workers(concurrency=settings.query.concurrency, queue_size=settings.query.queue_size)
+        waiting = settings.query.queue_size
+        self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
+        self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
+        self._cache = ResultCache(settings.cache, instance=str(database.instance))
+        self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +97,9 @@ class HybridQueryRouter:
 
     def close(self) -> None:
         """Let running queries end; none can be asked after it."""
+        self._front.close()
         self._workers.close()
+        self._cache.close()
 
     def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
         """Where a query of that type goes, and why; `params` may name an `engine`."""
@@ -114,9 +151,10 @@ class HybridQueryRouter:
                 chosen = self.route_query(question.query_type, {"engine": engine})
             else:
                 chosen = route.as_of(asked=_engine(engine), lake_off=self._lake_off())
-            answer = await self._workers.run(
-                lambda: self._answer(question, params, scope, chosen, started, at=at, demand=demand)
+            asked, kept = await self._front.run(
+                lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
             )
+            answer = kept or await self._together(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
             raise
@@ -152,7 +190,7 @@ class HybridQueryRouter:
             metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
             raise
 
-    def _answer(
+    def _looked_up(
         self,
         question: Question,
         given: Mapping[str, Any],
@@ -162,40 +200,91 @@ class HybridQueryRouter:
         *,
         at: datetime | None,
         demand: Demand,
-    ) -> Answer:
+    ) -> tuple[_Asked, Answer | None]:
+        """The question with its parameters read, and its answer where the cache has it."""
         values = read(question.name, question.params, given).model_dump()
         project = values.pop("project", None)
         if project is not None:
             scope = self._narrowed(scope, project)
-        if at is not None:
-            rows, fresh = self._past_rows(question, values, scope, at)
-            return _answered(question.name, rows, chosen, fresh, started)
-        whole = chosen.code is not route.Reason.ASKED
-        run = self._runner(question, values, scope, whole=whole, demand=demand)
+        asked = _Asked(question, values, scope, chosen, started, at, demand)
+        if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
+            return asked, None
+        with self._database.connection() as conn:
+            fresh = freshness.of_lake(conn)
+        asked = replace(asked, fresh=fresh)
+        if fresh.as_of_lsn is None or fresh.snapshot_id is None or demand.unmet(fresh) is not None:
+            return asked, None
+        rows = self._cache.get(key_of(question, values, scope, fresh.snapshot_id), question)
+        if rows is None:
+            return asked, None
+        return asked, _answered(question.name, rows, route.cached(fresh.snapshot_id), fresh, started)
+
+    async def _together(self, asked: _Asked) -> Answer:
+        """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
+        # A task belongs to the loop that made it.
+        name = (id(asyncio.get_running_loop()), asked.name)
+        running = self._running.get(name)
+        if running is None:
+            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked)))
+            self._running[name] = running
+            running.add_done_callback(lambda done: self._landed(name, done))
+        # Who goes away leaves it running for the others.
+        return await asyncio.shield(running)
+
+    def _landed(self, name: Hashable, done: "asyncio.Task[Answer]") -> None:
+        del self._running[name]
+        if not done.cancelled():
+            # Who asked may be gone; an error that nobody fetches would be told on standard error.
+            done.exception()
+
+    def _answer(self, asked: _Asked) -> Answer:
+        name, chosen = asked.question.name, asked.chosen
+        if asked.at is not None:
+            rows, fresh = self._past_rows(asked.question, asked.values, asked.scope, asked.at)
+            return _answered(name, rows, chosen, fresh, asked.started)
+        run = self._runner(asked)
         try:
             rows, fresh = run(chosen.engine)
         except LakeError as error:
-            if chosen.code is route.Reason.ASKED:
+            if not asked.chosen_freely:
                 raise
-            _log.warning("query.lake_failed", question=question.name, error=error.message)
+            _log.warning("query.lake_failed", question=name, error=error.message)
             chosen = route.after_failure(error)
             rows, fresh = run(chosen.engine)
-        return _answered(question.name, rows, chosen, fresh, started)
+        if chosen.engine is Engine.DUCKDB:
+            self._keep(asked, rows, fresh)
+        return _answered(name, rows, chosen, fresh, asked.started)
 
-    def _runner(
-        self, question: Question, values: Mapping[str, Any], scope: Scope, *, whole: bool, demand: Demand
-    ) -> Callable[[Engine], tuple[Rows, Freshness]]:
-        scoped = scope.project_ids is not None
-        bound = _bound(values, scope)
+    def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
+        """Keep an answer of the lake, if no commit came while it was computed: then its snapshot is known."""
+        with self._database.connection() as conn:
+            snapshot_id = freshness.of_lake(conn).snapshot_id
+        if snapshot_id is not None and snapshot_id == before.snapshot_id:
+            self._cache.put(
+                key_of(asked.question, asked.values, asked.scope, snapshot_id), asked.question, rows
+            )
+
+    def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
+        scoped = asked.scope.project_ids is not None
+        bound = _bound(asked.values, asked.scope)
         timeout_s = self._settings.query.timeout_s
 
         def run(engine: Engine) -> tuple[Rows, Freshness]:
-            text = written(question, engine, scoped=scoped)
+            text = written(asked.question, engine, scoped=scoped)
             if engine is Engine.POSTGRES:
                 return run_postgres(self._database, text, bound, timeout_s)
             if self._lake is None:
                 raise self._no_lake("duckdb answers over the lake")
-            return run_duckdb(self._lake, self._database, text, bound, timeout_s, whole=whole, demand=demand)
+            return run_duckdb(
+                self._lake,
+                self._database,
+                text,
+                bound,
+                timeout_s,
+                whole=asked.chosen_freely,
+                demand=asked.demand,
+                told=asked.fresh,
+            )
 
         return run
 
@@ -253,7 +342,7 @@ def _answered(
         lag_s=fresh.lag_s,
         rows_read=None,
         elapsed_ms=round(elapsed_s * 1000, 3),
-        cached=False,
+        cached=chosen.code is route.Reason.CACHED,
         truncated=truncated,
         notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
     )

@@ -67,6 +67,17 @@ QUERY_FAILURES = _declare(
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
 )
+CACHE_LOOKUPS = _declare(
+    Counter,
+    "chronolake_cache_lookups_total",
+    "Answers looked up in the result cache, by where they were found: memory, redis, miss.",
+    "answers",
+    ("outcome",),
+)
+CACHE_BYTES = _declare(Gauge, "chronolake_cache_bytes", "Memory that kept answers take, compressed.", "bytes")
+CACHE_ERRORS = _declare(
+    Counter, "chronolake_cache_redis_errors_total", "Times that Redis failed and was let alone.", "errors"
+)
 LAKE_FILES = _declare(
     Gauge, "chronolake_lake_files", "Data files of the newest snapshot, by table.", "files", ("table",)
 )

