@@ -12,6 +12,7 @@ from chronolake.capture.columns import TABLES
 from chronolake.capture.record import Reason
 from chronolake.cli.app import app
 from chronolake.query import QUESTIONS, Meta
+from chronolake.query.export import CapturesFilter, Format
 from chronolake.query.question.page import page
 from chronolake.settings import NOT_SETTINGS, Settings
 from chronolake.telemetry.metrics import METRICS
@@ -106,6 +107,13 @@ def test_every_page_is_reached_from_the_readme():
 def test_the_questions_document_is_the_one_that_the_catalogue_writes():
     remedy = "python -m chronolake.query.question.page > docs/questions.md"
     assert (DOCS / "questions.md").read_text() == page(), remedy
+
+
+def test_every_filter_and_format_of_an_export_stands_in_its_document():
+    text = (DOCS / "exports.md").read_text()
+    for name, field in CapturesFilter.model_fields.items():
+        assert f"| `{name}` | {field.description} |" in text
+    assert [format_ for format_ in Format if f"| `{format_}` |" not in text] == []
 
 
 def test_every_metric_and_reason_stands_in_its_document():

@@ -20,10 +20,6 @@ from chronolake.settings import Settings
 from chronolake.settings import environment as as_environment
 from chronolake.sync import DataSyncService, TableStatus
 
-#: Rows of the one huge transaction.
-HUGE_ROWS = 5_000_000
-#: How long the slot is watched while nothing comes for it.
-IDLE_S = 600.0
 #: How often a table that nobody subscribes to is written to meanwhile, and how much each time: 10 MB a second.
 BUSY_S, BUSY_ROWS = 1.0, 10_000
 #: How long something may take before it counts as not to come.

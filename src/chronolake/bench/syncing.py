@@ -19,6 +19,7 @@ from chronolake.bench import environment, stores
 from chronolake.bench import sync_trials as trials
 from chronolake.bench.captures import Run
 from chronolake.bench.runner import own_settings
+from chronolake.bench.scale import HUGE_ROWS, IDLE_S
 from chronolake.bench.sync_trials import Trials
 from chronolake.bench.tables import tables_of
 from chronolake.errors import LakeUnavailable
@@ -67,8 +68,8 @@ def run(
     out: Path,
     settings: Settings,
     catch_up: int = CATCH_UP_ROWS,
-    huge_rows: int = trials.HUGE_ROWS,
-    idle_s: float = trials.IDLE_S,
+    huge_rows: int = HUGE_ROWS,
+    idle_s: float = IDLE_S,
 ) -> SyncMeasures:
     """Measure on a lake of `rows` captures; write `sync-<rows>.md` and `.json` into `out`.
 

@@ -8,8 +8,9 @@ each distinct other URL and each distinct host once.
 
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from socket import inet_aton
 from typing import cast
 from urllib.parse import unquote
@@ -17,11 +18,6 @@ from urllib.parse import unquote
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-with warnings.catch_warnings():
-    # The package has escapes in its patterns that newer compilers warn of.
-    warnings.simplefilter("ignore")
-    from surt import surt as _package
 
 # Escapes of bytes that the package escapes again, whatever it does between: controls, space, `#`, DEL and
 # everything that is not ASCII. `%25` is not among them, since unescaping goes on until nothing changes.
@@ -88,6 +84,16 @@ def key(url: str) -> str | None:
     return _cached_key(url) if len(url) <= _LONGEST_CACHED else _key(url)
 
 
+@cache
+def _package() -> Callable[[str], str]:
+    """The package's own function. It brings an HTTP client along, so whoever makes no key need not wait for it."""
+    with warnings.catch_warnings():
+        # The package has escapes in its patterns that newer compilers warn of.
+        warnings.simplefilter("ignore")
+        from surt import surt  # noqa: PLC0415
+    return cast("Callable[[str], str]", surt)
+
+
 def _key(url: str) -> str | None:
     unresolvable = _unresolvable(url)
     if unresolvable is not None:
@@ -95,7 +101,7 @@ def _key(url: str) -> str | None:
         replaced = key(url.replace(host, _PLACEHOLDER, 1))
         return replaced and replaced.replace(_PLACEHOLDER, ",".join(reversed(numbers.split("."))), 1)
     try:
-        found = cast("str", _package(url))
+        found = _package()(url)
     except (ValueError, AssertionError, AttributeError, IndexError, TypeError, OSError):
         # Not every text is a URL: the package fails in many ways, none of which should end an import.
         return None

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from chronolake import settings as settings_module
-from chronolake.cli import ask, bench, database, demo, ingest, quarantine, serve, sync
+from chronolake.cli import ask, bench, database, demo, export, ingest, quarantine, serve, sync
 from chronolake.cli.output import print_error, print_json, print_rows
 from chronolake.errors import ChronolakeError, InputError
 from chronolake.telemetry import logs
@@ -42,6 +42,12 @@ app.command(
     epilog="Examples:\n\n  chronolake sql 'SELECT status_code, count(*) FROM cdx_records GROUP BY 1'\n\n"
     "  chronolake sql 'SELECT url, timestamp FROM cdx_records' --limit 5 --json"
 )(ask.sql)
+app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Examples:\n\n  chronolake export captures --to news/ --format parquet --project news\n\n"
+    "  chronolake export captures --to nasa.csv --domain nasa.gov --start 2014\n\n"
+    "  chronolake export top_domains --to top.xlsx --limit 1000",
+)(export.export)
 app.command(epilog="Example:\n\n  chronolake serve --port 8000")(serve.serve)
 app.command(hidden=True, epilog="Example:\n\n  chronolake demo --once")(demo.demo)
 app.add_typer(database.db, name="db")

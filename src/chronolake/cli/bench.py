@@ -1,4 +1,7 @@
-"""`chronolake bench`: generate captures of any number, and time the engines on them."""
+"""`chronolake bench`: generate captures of any number, and time the engines on them.
+
+What measures is imported by the command that needs it: other commands need not wait for it.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from chronolake.bench import generator, runner, sync_trials, syncing
+from chronolake.bench.scale import HUGE_ROWS, IDLE_S
 from chronolake.cli.output import print_json, print_rows
 from chronolake.settings import load
 
@@ -29,6 +32,8 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write realistic captures, marked as generated: CDX text, Parquet, or straight into the stores."""
+    from chronolake.bench import generator  # noqa: PLC0415
+
     report = generator.write(format_, rows, out, seed=seed)
     document = vars(report)
     if as_json:
@@ -57,6 +62,8 @@ def run(
     ] = False,
 ) -> None:
     """Time the plan's targets and the design's questions on every engine in one run, interleaved."""
+    from chronolake.bench import runner  # noqa: PLC0415
+
     report = runner.run(
         rows=rows,
         out=out,
@@ -78,15 +85,15 @@ def sync(
     catch_up: Annotated[
         int, typer.Option(help="Captures that are inserted to catch up on.", min=10_000)
     ] = 1_000_000,
-    huge: Annotated[
-        int, typer.Option(help="Captures of one huge transaction.", min=10_000)
-    ] = sync_trials.HUGE_ROWS,
+    huge: Annotated[int, typer.Option(help="Captures of one huge transaction.", min=10_000)] = HUGE_ROWS,
     idle_s: Annotated[
         float, typer.Option(help="Seconds for which the slot is watched while nothing comes.", min=1)
-    ] = sync_trials.IDLE_S,
+    ] = IDLE_S,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how fast the lake catches up with PostgreSQL, and how soon a commit is seen there."""
+    from chronolake.bench import syncing  # noqa: PLC0415
+
     found = syncing.run(rows=rows, out=out, settings=load(), catch_up=catch_up, huge_rows=huge, idle_s=idle_s)
     measures = asdict(found)
     measures |= measures.pop("trials")

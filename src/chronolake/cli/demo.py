@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from chronolake.api import serve as serve_api
-from chronolake.bench import generator
 from chronolake.cli.ask import show
 from chronolake.cli.ingest import report_document
 from chronolake.cli.output import print_rows
@@ -44,6 +42,8 @@ def demo(
         )
         example = f"domains/{_answer(services)}/timeline?interval=year"
         if not once:
+            from chronolake.api import serve as serve_api  # noqa: PLC0415  # as in serve.py
+
             with running(*services.loops):
                 serve_api(services, settings.server.port, on_bound=partial(announce, example=example))
 
@@ -52,6 +52,8 @@ def sample(settings: Settings) -> Path:
     """The sample archive's file in the home, made where it is missing."""
     path = settings.home.root / "demo" / f"generated-{DEMO_ROWS}-{DEMO_SEED}.cdx.gz"
     if not path.exists():
+        from chronolake.bench import generator  # noqa: PLC0415  # as in serve.py
+
         path.parent.mkdir(parents=True, exist_ok=True)
         # Under another name until it is whole: a demo that was interrupted leaves no half archive.
         half = path.with_name("half-" + path.name)

@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from chronolake.api import PREFIX
-from chronolake.api import serve as serve_api
 from chronolake.cli.output import stderr
 from chronolake.loop import running
 from chronolake.services import open_services
@@ -14,6 +12,8 @@ from chronolake.settings import load
 
 def announce(address: str, example: str = "archive-sources/comparison") -> None:
     """Print where to go, with one question of the catalogue as an example."""
+    from chronolake.api import PREFIX  # noqa: PLC0415  # as below
+
     stderr.print(f"\nServing on {address}  (Ctrl-C stops)")
     for path, meaning in (
         ("/docs", "every route"),
@@ -28,6 +28,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = None,
 ) -> None:
     """Serve the API, health checks and metrics on 127.0.0.1 until Ctrl-C."""
+    # A web framework takes longer to import than most commands take to run: only who serves waits for it.
+    from chronolake.api import serve as serve_api  # noqa: PLC0415
+
     settings = load(CHRONOLAKE_PORT=port)
     with open_services(settings) as services, running(*services.loops):
         serve_api(services, settings.server.port, on_bound=announce)

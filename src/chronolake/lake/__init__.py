@@ -11,6 +11,7 @@ from chronolake.lake.maintenance import LakeMaintenance
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
+from chronolake.lake.whole import WholeFiles
 
 __all__ = [
     "Applied",
@@ -29,6 +30,7 @@ __all__ = [
     "TableChanges",
     "TableCopy",
     "TableInfo",
+    "WholeFiles",
     "interrupting",
     "note_relation",
     "note_restaged",

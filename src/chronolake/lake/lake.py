@@ -42,6 +42,7 @@ from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.staging import StagedBatch, conform
+from chronolake.lake.whole import Bounds, WholeFiles, whole_files
 from chronolake.settings import Settings
 
 #: Key of the advisory lock under which the lake's tables are made: "lktb" in ASCII.
@@ -509,6 +510,13 @@ class Lake:
             since = f"its oldest state is of {oldest.at:%Y-%m-%dT%H:%M:%SZ}" if oldest else "it has no state"
             raise SnapshotExpired(f"the lake does not reach back to {at:%Y-%m-%dT%H:%M:%SZ}: {since}")
         return found
+
+    def whole_files(self, table: Table, bounds: Bounds) -> WholeFiles:
+        """The files of the newest snapshot whose rows all lie within `bounds`; none of a lake outside a folder."""
+        if not self.is_local:
+            return WholeFiles(None, (), 0)
+        with self._commits.reading() as conn:
+            return whole_files(conn, Path(self.path), table, bounds)
 
     def _lay_down(self, table: Table, rows: pa.Table, files: FileWriter) -> list[DataFile]:
         held = self._commits.tables()[table.name]

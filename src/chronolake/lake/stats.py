@@ -43,6 +43,18 @@ def wider(kind: pa.DataType, one: str | None, other: str | None, *, low: bool) -
     return min(one, other, key=_ordered(kind)) if low else max(one, other, key=_ordered(kind))
 
 
+def lies_within(kind: pa.DataType, held: tuple[str | None, str | None], bounds: tuple[Any, Any]) -> bool:
+    """Whether a column whose values are `held` by these texts surely has none outside `bounds`, null being open."""
+    low, high = held
+    if low is None or high is None:
+        return False
+    least, greatest = (None if bound is None else _text(pa.scalar(bound, kind)) for bound in bounds)
+    ordered = _ordered(kind)
+    return (least is None or ordered(low) >= ordered(least)) and (
+        greatest is None or ordered(high) <= ordered(greatest)
+    )
+
+
 def _of(name: str, column: pa.ChunkedArray) -> ColumnStats:
     values = len(column) - column.null_count
     has_nan = None

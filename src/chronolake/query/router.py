@@ -18,12 +18,13 @@ from chronolake.errors import (
     QuestionUnknown,
 )
 from chronolake.lake import Lake
-from chronolake.oltp import Database, projects
+from chronolake.oltp import Database
 from chronolake.query import adhoc, freshness, moment, route
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
 from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres
 from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
 from chronolake.query.question import QUESTIONS, Question
 from chronolake.query.route import Engine, QueryType, Route
@@ -203,9 +204,7 @@ class HybridQueryRouter:
     ) -> tuple[_Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
         values = read(question.name, question.params, given).model_dump()
-        project = values.pop("project", None)
-        if project is not None:
-            scope = self._narrowed(scope, project)
+        scope = narrowed(self._database, scope, values.pop("project", None))
         asked = _Asked(question, values, scope, chosen, started, at, demand)
         if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
             return asked, None
@@ -305,18 +304,6 @@ class HybridQueryRouter:
         text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
         timeout_s = self._settings.query.timeout_s
         return run_duckdb_as_of(self._lake, snapshot, text, _bound(values, scope), timeout_s)
-
-    def _narrowed(self, scope: Scope, project: str) -> Scope:
-        with self._database.connection() as conn:
-            project_id = projects.find(conn, project)
-        # A project outside the scope is as one that does not exist: its name is nobody's business.
-        if project_id is None or not scope.narrowed([project_id]).project_ids:
-            raise ParameterInvalid(
-                f"there is no project {project!r}",
-                hint="chronolake db psql -c 'SELECT id, name FROM projects' lists them.",
-                parameter="project",
-            )
-        return scope.narrowed([project_id])
 
 
 def _answered(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chronolake.capture import surt
 
 # The package itself, imported where its compiler warnings are silenced.
-package = surt._package
+package = surt._package()
 
 label = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789-_", min_size=1, max_size=8)
 name = st.one_of(

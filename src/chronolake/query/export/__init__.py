@@ -1,0 +1,7 @@
+"""Exports: captures or the answer of any question, written to a file or a folder as they are computed."""
+
+from chronolake.query.export.captures import NAME, CapturesFilter
+from chronolake.query.export.formats import Format
+from chronolake.query.export.run import Exported, Exporter, Progress
+
+__all__ = ["NAME", "CapturesFilter", "Exported", "Exporter", "Format", "Progress"]

@@ -1,0 +1,229 @@
+"""Carry out an export: under another name until it is whole, and told how far it is."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from chronolake.capture.columns import CDX_RECORDS
+from chronolake.errors import LakeIncomplete, OutputError, QuestionUnknown, StorageFull
+from chronolake.lake import Lake, interrupting
+from chronolake.oltp import Database
+from chronolake.query import freshness
+from chronolake.query.export import captures
+from chronolake.query.export.formats import Format, writer_of
+from chronolake.query.narrowing import narrowed
+from chronolake.query.params import read
+from chronolake.query.question import QUESTIONS
+from chronolake.query.route import Engine
+from chronolake.query.scope import Scope
+from chronolake.query.text import SCOPE_PARAMETER, written
+from chronolake.settings import Settings
+
+#: Seconds between two looks at how far the engine is.
+_LOOK_S = 0.25
+_COPIED_AT_ONCE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an export is: `share` from 0 to 1, null where the engine cannot tell."""
+
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. `files_as_they_were` are the lake's own files, of which no row had to be left out."""
+
+    path: Path
+    format: Format
+    rows: int
+    bytes: int
+    files: int
+    files_as_they_were: int
+    as_of_lsn: str | None
+    lag_s: float | None
+    elapsed_s: float
+
+
+class Exporter:
+    """Writes captures, or the answer of a question, to a path."""
+
+    def __init__(self, *, database: Database, lake: Lake, settings: Settings) -> None:
+        self._database = database
+        self._lake = lake
+        self._settings = settings
+
+    def export(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        scope: Scope,
+        path: Path,
+        format_: Format,
+        replace: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Exported:
+        """Write the captures, or the rows of the question `name`, to `path`.
+
+        Captures in Parquet go to a folder where the path has no suffix: several files, the lake's own ones as they are
+        where all of their rows are meant. Else the path becomes one file.
+
+        Raises:
+            QuestionUnknown: there is no such question.
+            ParameterInvalid: a parameter is missing, unknown or out of bounds.
+            OutputError: the path is taken, or cannot be written.
+            StorageFull: no room; nothing is left behind.
+            QueryTimeout: the deadline passed; nothing is left behind.
+            LakeError: the lake could not be used.
+        """
+        started = time.perf_counter()
+        with self._database.connection() as conn:
+            fresh = freshness.of_lake(conn)
+        if fresh.as_of_lsn is None:
+            raise LakeIncomplete("it has not followed PostgreSQL yet")
+        with _until_whole(path, replace=replace) as half:
+            if name == captures.NAME:
+                rows, as_they_were = self._captures(params, scope, half, format_, on_progress)
+            else:
+                text, values = self._question(name, params, scope)
+                rows, as_they_were = self._write(text, values, half, format_, on_progress), 0
+        files = [path] if path.is_file() else sorted(path.iterdir())
+        return Exported(
+            path=path,
+            format=format_,
+            rows=rows,
+            bytes=sum(file.stat().st_size for file in files),
+            files=len(files),
+            files_as_they_were=as_they_were,
+            as_of_lsn=fresh.as_of_lsn,
+            lag_s=fresh.lag_s,
+            elapsed_s=round(time.perf_counter() - started, 3),
+        )
+
+    def _captures(
+        self,
+        params: Mapping[str, Any],
+        scope: Scope,
+        path: Path,
+        format_: Format,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> tuple[int, int]:
+        """Rows written, and files of the lake among the written ones."""
+        values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
+        scope = narrowed(self._database, scope, values.pop("project"))
+        meant = captures.statement(values, scope)
+        if path.suffix or format_ is not Format.PARQUET:
+            return self._write(meant.text, meant.values, path, format_, on_progress), 0
+        path.mkdir()
+        if meant.bounds is None:
+            return self._write(meant.text, meant.values, path / "part.parquet", format_, on_progress), 0
+        whole = self._lake.whole_files(CDX_RECORDS, meant.bounds)
+        for file in whole.paths:
+            _copy(file, path / file.name)
+        others = captures.statement(values, scope, snapshot_id=whole.snapshot_id, without=whole.paths)
+        part = path / "part.parquet"
+        rows = self._write(others.text, others.values, part, format_, on_progress)
+        if not rows and whole.paths:
+            part.unlink()
+        return whole.rows + rows, len(whole.paths)
+
+    def _question(self, name: str, params: Mapping[str, Any], scope: Scope) -> tuple[str, dict[str, Any]]:
+        question = QUESTIONS.get(name)
+        if question is None:
+            raise QuestionUnknown(f"there is no question {name[:200]!r}, and no export of that name")
+        values = read(question.name, question.params, params).model_dump()
+        scope = narrowed(self._database, scope, values.pop("project", None))
+        if scope.project_ids is not None:
+            values[SCOPE_PARAMETER] = sorted(scope.project_ids)
+        return written(question, Engine.DUCKDB, scoped=scope.project_ids is not None), values
+
+    def _write(
+        self,
+        text: str,
+        values: Mapping[str, Any],
+        path: Path,
+        format_: Format,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> int:
+        write = writer_of(format_, self._settings.parquet)
+        timeout_s = self._settings.query.export_timeout_s
+        with (
+            self._lake.errors_translated(),
+            self._lake.cursor() as cursor,
+            interrupting(cursor, timeout_s),
+            _watched(cursor, on_progress),
+        ):
+            return write(cursor, text, values, path)
+
+
+@contextmanager
+def _until_whole(path: Path, *, replace: bool) -> Iterator[Path]:
+    """Another path beside `path`, which takes its name at the block's end; on an error it is gone."""
+    if path.exists() and not replace:
+        raise OutputError(f"{path} is there already", hint="Name another path, or say --replace.")
+    half = path.with_name(f".{path.stem}-{os.getpid()}-half{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Where nothing can be written, the engine's error would not say so.
+        half.touch()
+        half.unlink()
+        yield half
+        if path.is_dir() and half.is_dir():
+            shutil.rmtree(path)
+        half.replace(path)
+    except OSError as error:
+        if error.errno in {ENOSPC, EDQUOT}:
+            raise StorageFull(
+                f"no room for {path}", hint="Free room, or name a path on another disk."
+            ) from error
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        if half.is_dir():
+            shutil.rmtree(half, ignore_errors=True)
+        elif half.exists():
+            half.unlink()
+
+
+@contextmanager
+def _watched(
+    cursor: duckdb.DuckDBPyConnection, on_progress: Callable[[Progress], None] | None
+) -> Iterator[None]:
+    """Tell now and then how far the cursor's statement is, from a thread of its own."""
+    if on_progress is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_S):
+            percent = cursor.query_progress()
+            on_progress(Progress(percent / 100 if 0 <= percent <= 100 else None))
+
+    watcher = threading.Thread(target=look, name="export-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy by the kernel's own hand, which shares the blocks where the file system can.
+
+    A link would be quicker, but whoever changed the exported file in place would change the lake.
+    """
+    with source.open("rb") as given, target.open("wb") as taken:
+        while os.copy_file_range(given.fileno(), taken.fileno(), _COPIED_AT_ONCE):
+            pass

@@ -1,0 +1,236 @@
+"""Exports: the rows that were meant, in every format, whole or not at all."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import openpyxl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from chronolake.capture.columns import CDX_RECORDS
+from chronolake.errors import OutputError, ParameterInvalid, QueryTimeout, QuestionUnknown
+from chronolake.query import Scope
+from chronolake.query.export import Exporter, Format
+from chronolake.query.export import run as run_module
+
+EVERYTHING = Scope.everything()
+TIMED = "timestamp BETWEEN '2012-01-01' AND '2013-12-31 23:59:59.999999'"
+
+
+@pytest.fixture
+def export(database, lake, make_settings, tmp_path, filled):
+    def _export(
+        what="captures", *, to, scope=EVERYTHING, on_progress=None, replace=False, variables=(), **params
+    ):
+        exporter = Exporter(database=database, lake=lake, settings=make_settings(**dict(variables)))
+        path = tmp_path / to
+        return exporter.export(
+            what,
+            params,
+            scope=scope,
+            path=path,
+            format_=Format.of(path, None if path.suffix else "parquet"),
+            replace=replace,
+            on_progress=on_progress,
+        )
+
+    return _export
+
+
+def names_in(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.fixture
+def wanted(lake):
+    """Ids of captures by a condition, in order."""
+
+    def _wanted(condition="true"):
+        with lake.cursor() as cursor:
+            found = cursor.execute(
+                f"SELECT id::VARCHAR FROM cdx_records WHERE {condition} ORDER BY id"
+            ).fetchall()
+        return [row[0] for row in found]
+
+    return _wanted
+
+
+def ids_of(path):
+    source = f"{path}/*.parquet" if path.is_dir() else str(path)
+    reader = {".csv": "read_csv", ".jsonl": "read_json"}.get(path.suffix, "read_parquet")
+    return [
+        row[0] for row in duckdb.sql(f"SELECT id::VARCHAR FROM {reader}('{source}') ORDER BY 1").fetchall()
+    ]
+
+
+@pytest.mark.parametrize("to", ["all", "all.parquet", "all.csv", "all.jsonl"])
+def test_all_captures_in_every_format(export, wanted, to, tmp_path):
+    found = export(to=to)
+    assert ids_of(tmp_path / to) == wanted()
+    assert found.rows == len(wanted())
+    assert found.bytes == sum(
+        file.stat().st_size for file in ([found.path] if found.path.is_file() else found.path.iterdir())
+    )
+    assert found.as_of_lsn is not None
+    assert names_in(tmp_path) == [to]
+
+
+def test_arrow_has_the_columns_of_the_lake(export, wanted, tmp_path):
+    assert export(to="all.arrow").rows == len(wanted())
+    with pa.OSFile(str(tmp_path / "all.arrow")) as source, pa.ipc.open_file(source) as reader:
+        table = reader.read_all()
+    assert table.schema.names == [column.name for column in CDX_RECORDS.columns]
+    assert table.num_rows == len(wanted())
+    assert table.schema.field("timestamp").type == pa.timestamp("us")
+
+
+def test_texts_say_that_their_times_are_utc(export, tmp_path):
+    export(to="some.jsonl", domain="host-3.example")
+    lines = [json.loads(line) for line in (tmp_path / "some.jsonl").read_text().splitlines()]
+    assert {line["domain"] for line in lines} == {"host-3.example"}
+    assert all(datetime.fromisoformat(line["timestamp"]).tzinfo == UTC for line in lines)
+    export(to="some.csv", domain="host-3.example")
+    assert "Z," in (tmp_path / "some.csv").read_text().splitlines()[1]
+
+
+@pytest.mark.parametrize("to", ["some", "some.parquet"])
+@pytest.mark.parametrize(
+    ("params", "condition"),
+    [
+        ({"start": "2012", "end": "2013"}, TIMED),
+        ({"domain": "host-3.example"}, "domain = 'host-3.example'"),
+        ({"domain": "nowhere.example"}, "false"),
+        ({"status_code": "404"}, "status_code = 404"),
+        (
+            {"mime_type": "text/html", "record_type": "response"},
+            "mime_type = 'text/html' AND record_type = 'response'",
+        ),
+        (
+            {"archive_source": "Österreich", "start": "2012", "end": "2013"},
+            f"archive_source = 'Österreich' AND {TIMED}",
+        ),
+        ({"project": "blogs"}, "project_id = 2"),
+    ],
+)
+def test_filters_leave_just_what_is_meant(export, wanted, to, params, condition, tmp_path):
+    assert export(to=to, **params).rows == len(wanted(condition))
+    assert ids_of(tmp_path / to) == wanted(condition)
+
+
+@pytest.mark.parametrize("to", ["mine", "mine.csv"])
+def test_a_scope_exports_its_own(export, wanted, to, tmp_path, filled):
+    first, second = filled
+    export(to=to, scope=Scope(frozenset({second})))
+    assert ids_of(tmp_path / to) == wanted(f"project_id = {second}")
+    export(to="both", scope=Scope(frozenset({first, second})))
+    assert ids_of(tmp_path / "both") == wanted()
+    assert export(to="none", scope=Scope(frozenset())).rows == 0
+    with pytest.raises(ParameterInvalid, match="no project 'news'"):
+        export(to="other", scope=Scope(frozenset({second})), project="news")
+
+
+def test_files_of_which_all_is_meant_go_as_they_are(export, lake, tmp_path):
+    whole = export(to="all")
+    assert whole.files_as_they_were == whole.files > 0
+    with lake.cursor() as cursor:
+        found = cursor.execute("SELECT DISTINCT filename FROM cdx_records").fetchall()
+    for file in (Path(row[0]) for row in found):
+        copy = tmp_path / "all" / file.name
+        assert copy.read_bytes() == file.read_bytes()
+        # A file of its own: who changes it does not change the lake.
+        assert file.stat().st_ino != copy.stat().st_ino
+    assert export(to="part", start="2014").files_as_they_were == 0
+
+
+def test_an_answer_is_a_sheet(export, ask, tmp_path):
+    export("top_domains", to="top.xlsx", limit="7")
+    sheet = openpyxl.load_workbook(tmp_path / "top.xlsx").active
+    header, *rows = sheet.iter_rows(values_only=True)
+    wanted = ask("top_domains", "duckdb", limit="7").rows
+    assert list(header) == list(wanted[0])
+    assert len(rows) == len(wanted)
+    for row, record in zip(rows, wanted, strict=True):
+        for value, meant in zip(row, record.values(), strict=True):
+            # A sheet keeps milliseconds.
+            near = isinstance(meant, datetime) and abs(value - meant) <= timedelta(milliseconds=1)
+            assert near or value == meant
+
+
+def test_an_answer_is_the_same_as_the_one_that_is_asked_for(export, ask, tmp_path):
+    export("domain_timeline", to="timeline.parquet", domain="host-3.example", interval="year")
+    rows = pq.read_table(tmp_path / "timeline.parquet").to_pylist()
+    assert rows == ask("domain_timeline", "duckdb", domain="host-3.example", interval="year").rows
+
+
+def test_texts_stay_texts_in_a_sheet(export, database, lake, follow, tmp_path):
+    found = export(to="some.xlsx", domain="host-3.example")
+    sheet = openpyxl.load_workbook(tmp_path / "some.xlsx").active
+    assert sheet.max_row == found.rows + 1
+    assert {cell.data_type for row in sheet.iter_rows(min_row=2) for cell in row} <= {"s", "n", "d", "b"}
+    assert not any(cell.hyperlink for row in sheet.iter_rows() for cell in row)
+
+
+def test_what_is_there_is_written_over_on_demand_only(export, tmp_path):
+    export(to="a.csv", domain="host-3.example")
+    kept = (tmp_path / "a.csv").read_bytes()
+    with pytest.raises(OutputError, match="is there already"):
+        export(to="a.csv")
+    assert (tmp_path / "a.csv").read_bytes() == kept
+    assert export(to="a.csv", replace=True).rows > 1000
+    export(to="folder", start="2014")
+    export(to="folder", start="2015", replace=True)
+    assert names_in(tmp_path) == ["a.csv", "folder"]
+
+
+def test_nothing_is_left_of_an_export_that_fails(export, tmp_path):
+    with pytest.raises(QuestionUnknown):
+        export("nothing", to="a.csv")
+    with pytest.raises(ParameterInvalid):
+        export(to="a.csv", status_code="many")
+    with pytest.raises(ParameterInvalid, match="no format"):
+        export(to="a.docx")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        export(to="file/a.csv")
+    with pytest.raises(QueryTimeout):
+        export(
+            "archive_sources_comparison", to="a.csv", variables=[("CHRONOLAKE_EXPORT_TIMEOUT_S", "0.000001")]
+        )
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_progress_is_told_while_it_runs(export, monkeypatch, lake):
+    monkeypatch.setattr(run_module, "_LOOK_S", 0.001)
+    told = []
+    threads = set()
+
+    def on_progress(progress):
+        told.append(progress.share)
+        threads.add(threading.current_thread().name)
+
+    export(to="a.csv", on_progress=on_progress)
+    assert told
+    assert all(share is None or 0 <= share <= 1 for share in told)
+    assert threads == {"export-progress"}
+
+
+def test_rows_that_were_deleted_are_not_exported(export, lake, wanted, append_again, tmp_path):
+    before = len(wanted())
+    with lake.cursor() as cursor:
+        some = cursor.execute("SELECT id FROM cdx_records ORDER BY domain, timestamp LIMIT 3").fetchall()
+        cursor.execute("BEGIN")
+        cursor.execute("DELETE FROM cdx_records WHERE id IN (SELECT unnest($1))", [[row[0] for row in some]])
+        cursor.execute("COMMIT")
+    append_again()
+    found = export(to="rest")
+    assert found.rows == 2 * before - 3
+    assert (found.files_as_they_were, found.files) == (1, 2)
+    assert ids_of(tmp_path / "rest") == wanted()
+    assert pq.read_schema(tmp_path / "rest" / "part.parquet").names == [
+        column.name for column in CDX_RECORDS.columns
+    ]
