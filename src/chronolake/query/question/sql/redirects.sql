@@ -26,7 +26,7 @@ SELECT
     domain,
     host,
     split_part(url, ':', 1) AS scheme,
-    rtrim(split_part(regexp_replace(url, '^[^/]*//[^/?#]*', ''), '#', 1), '/') AS path,
+    rtrim(split_part(regexp_replace(url, '^[^/]*//[^/?#]*', ''), '#', 1), '/?') AS path,
     trim(
         regexp_replace(
             split_part(translate(target, '?#ABCDEFGHIJKLMNOPQRSTUVWXYZ', '//abcdefghijklmnopqrstuvwxyz'), '/', 3),
@@ -37,7 +37,7 @@ SELECT
         '[]'
     ) AS target_host,
     split_part(target, ':', 1) AS target_scheme,
-    rtrim(split_part(regexp_replace(target, '^[^/]*//[^/?#]*', ''), '#', 1), '/') AS target_path
+    rtrim(split_part(regexp_replace(target, '^[^/]*//[^/?#]*', ''), '#', 1), '/?') AS target_path
 FROM moves
 ),
 kinds AS (
