@@ -65,8 +65,8 @@ class TwoRanges(OfProject):
     domain: Domain
     start: Start
     end: End
-    other_start: Start
-    other_end: End
+    other_start: Start = Field(description="from when in the second range, written as start")
+    other_end: End = Field(description="until when in the second range, written as end")
 
 
 class ChangeRateRow(Row):
