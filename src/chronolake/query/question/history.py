@@ -149,7 +149,8 @@ class RedirectRow(Row):
         Field(
             description="the first that fits: unknown (no target is given, as most formats give none, or not one"
             " that can be read), domain_move (another registered domain), host_move (another host of the domain),"
-            " http_to_https, same (but for a slash or question mark at the end, or a fragment), path_change"
+            " http_to_https (whatever the path), same (but for a slash or question mark at the end, or a fragment),"
+            " path_change"
         ),
     ]
     captures: Annotated[int, Field(description="captures with status 300 to 399 but 304")]

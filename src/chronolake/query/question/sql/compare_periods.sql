@@ -13,6 +13,9 @@ SELECT
     digest_algorithm
 FROM cdx_records
 WHERE domain = $domain
+    -- Both ranges and what lies between them, so that the rest need not be read.
+    AND "timestamp" BETWEEN least(CAST($start AS TIMESTAMP), CAST($other_start AS TIMESTAMP))
+        AND greatest(CAST($end AS TIMESTAMP), CAST($other_end AS TIMESTAMP))
     AND record_type IN ('response', 'resource', 'revisit')
     AND (COALESCE(status_code, 304) = 304 OR status_code NOT BETWEEN 300 AND 599)
 ),
@@ -24,7 +27,11 @@ SELECT
     contents.digest_algorithm,
     row_number() OVER (
         PARTITION BY contents.url_key, ranges.number
-        ORDER BY contents.digest IS NULL, contents."timestamp" DESC, contents.digest, contents.digest_algorithm NULLS LAST
+        ORDER BY
+            contents.digest IS NULL,
+            contents."timestamp" DESC,
+            contents.digest,
+            contents.digest_algorithm NULLS LAST
     ) AS place
 FROM contents
 JOIN ranges ON contents."timestamp" BETWEEN ranges.begins AND ranges.ends
