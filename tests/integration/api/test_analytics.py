@@ -41,7 +41,7 @@ async def test_the_plans_paths_answer_in_the_envelope(client, path, name, engine
 
 async def test_times_say_that_they_are_utc(client):
     body = (await client.get(f"{BASE}/domains/host-1.com/timeline?interval=year")).json()
-    assert body["data"][0]["period"] == "2011-01-01"
+    assert body["data"][0]["period"] == "2011-01-01T00:00:00Z"
     assert body["data"][0]["first"] == "2011-01-02T03:04:05Z"
     assert body["meta"]["as_of"].endswith("Z")
 
@@ -49,7 +49,7 @@ async def test_times_say_that_they_are_utc(client):
 async def test_parameters_follow_in_the_query(client):
     path = f"{BASE}/domains/host-1.com/timeline"
     body = (await client.get(path, params={"interval": "year", "start": "2013", "end": "2015"})).json()
-    assert [row["period"] for row in body["data"]] == ["2013-01-01", "2015-01-01"]
+    assert [row["period"] for row in body["data"]] == ["2013-01-01T00:00:00Z", "2015-01-01T00:00:00Z"]
     body = (await client.get(f"{BASE}/archive-sources/comparison", params={"project": "news"})).json()
     assert [row["archive_source"] for row in body["data"]] == ["local"]
 

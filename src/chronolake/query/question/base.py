@@ -31,6 +31,19 @@ WithoutStatus = Annotated[int, Field(description="captures without a status, as 
 Revisits = Annotated[int, Field(description="captures that are revisits")]
 Bytes = Annotated[int | None, Field(description="sum of content_length, bytes; null where none is known")]
 Domains = Annotated[int, Field(description="different domains")]
+Urls = Annotated[int, Field(description="different URLs, by URL key")]
+Failed = Annotated[int, Field(description="captures with status 400 to 599")]
+ErrorRate = Annotated[
+    float | None,
+    Field(description="failed captures to captures with a status, 0 to 1; null where none has a status"),
+]
+SuccessRate = Annotated[
+    float | None,
+    Field(description="ok captures to captures with a status, 0 to 1; null where none has a status"),
+]
+ActiveDays = Annotated[int, Field(description="different days with a capture, UTC")]
+MedianBytes = Annotated[int | None, Field(description="content_length of the median capture, bytes")]
+P95Bytes = Annotated[int | None, Field(description="content_length that 95 % do not exceed, bytes")]
 Digests = Annotated[int, Field(description="different digests, the empty body's left out")]
 First = Annotated[Moment | None, Field(description="first capture, UTC")]
 Last = Annotated[Moment | None, Field(description="last capture, UTC")]

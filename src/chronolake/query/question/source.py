@@ -12,7 +12,9 @@ from chronolake.query.question.base import (
     First,
     InTime,
     Last,
+    MedianBytes,
     Ok,
+    P95Bytes,
     Question,
     Redirects,
     Revisits,
@@ -36,8 +38,8 @@ class SourceRow(Row):
     without_status: WithoutStatus
     revisits: Revisits
     bytes: Bytes
-    median_bytes: Annotated[int | None, Field(description="content_length of the median capture, bytes")]
-    p95_bytes: Annotated[int | None, Field(description="content_length that 95 % do not exceed, bytes")]
+    median_bytes: MedianBytes
+    p95_bytes: P95Bytes
     first: First
     last: Last
 
@@ -49,7 +51,7 @@ class SourceStatusRow(Row):
     status_code: Annotated[int | None, Field(description="status; null where none was given")]
     captures: Captures
     bytes: Bytes
-    p95_bytes: Annotated[int | None, Field(description="content_length that 95 % do not exceed, bytes")]
+    p95_bytes: P95Bytes
 
 
 QUESTIONS = (

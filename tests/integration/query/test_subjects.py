@@ -1,0 +1,286 @@
+"""The questions' answers against plain Python over the same rows: that two engines agree proves neither right."""
+
+import itertools
+from collections import defaultdict
+from datetime import datetime, timedelta
+from fractions import Fraction
+from math import ceil
+
+import pytest
+
+EMPTY_BODY = "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
+DOMAIN = "host-3.example"
+
+
+def at(kind, rank):
+    """The least of the values that `rank` in a hundred of them do not exceed; nulls do not count."""
+    values = sorted(value for value in kind if value is not None)
+    return values[ceil(Fraction(rank, 100) * len(values)) - 1] if values else None
+
+
+def total(values):
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def ratio(part, whole):
+    return part / whole if whole else None
+
+
+def count(rows, low, high):
+    return sum(row["status_code"] is not None and low <= row["status_code"] <= high for row in rows)
+
+
+def with_status(rows):
+    return sum(row["status_code"] is not None for row in rows)
+
+
+def digests(rows):
+    return len({row["digest"] for row in rows} - {None, EMPTY_BODY})
+
+
+def different(rows, name):
+    return len({row[name] for row in rows} - {None})
+
+
+def revisits(rows):
+    return sum(row["record_type"] == "revisit" for row in rows)
+
+
+def grouped(rows, key):
+    groups = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def times(rows, name="timestamp"):
+    return [row[name] for row in rows]
+
+
+def seconds(moment):
+    return (moment.replace(microsecond=0) - datetime(1970, 1, 1)) // timedelta(seconds=1)
+
+
+def period_of(interval, moment):
+    """The first instant of the period in which a moment lies."""
+    day = datetime(moment.year, moment.month, moment.day)
+    match interval:
+        case "hour":
+            return day.replace(hour=moment.hour)
+        case "day":
+            return day
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
+        case "quarter":
+            return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
+        case "year":
+            return day.replace(month=1, day=1)
+
+
+def following(interval, period):
+    """The period after one."""
+    days = {"day": 1, "week": 7, "month": 31, "quarter": 93, "year": 366}[interval]
+    return period_of(interval, period + timedelta(days=days))
+
+
+@pytest.fixture
+def captures(stored):
+    """Captures of one domain, or of all; in one time range, or ever."""
+
+    def _captures(domain=None, start=datetime(1, 1, 1), end=datetime(9999, 12, 31)):
+        return [
+            row
+            for row in stored["cdx_records"]
+            if domain in (None, row["domain"]) and start <= row["timestamp"] <= end
+        ]
+
+    return _captures
+
+
+@pytest.mark.parametrize("interval", ["hour", "week", "year"])
+def test_domain_timeline(ask, captures, interval):
+    groups = grouped(captures(DOMAIN), lambda row: period_of(interval, row["timestamp"]))
+    assert ask("domain_timeline", domain=DOMAIN, interval=interval).rows == [
+        {
+            "period": period,
+            "captures": len(rows),
+            "urls": different(rows, "url_key"),
+            "ok": count(rows, 200, 299),
+            "failed": count(rows, 400, 599),
+            "error_rate": ratio(count(rows, 400, 599), with_status(rows)),
+            "revisits": revisits(rows),
+            "bytes": total(times(rows, "content_length")),
+            "first": min(times(rows)),
+            "last": max(times(rows)),
+        }
+        for period, rows in sorted(groups.items())
+    ]
+
+
+def test_domain_statistics(ask, captures):
+    rows = captures(DOMAIN, end=datetime(2014, 1, 1))
+    sizes = times(rows, "content_length")
+    assert ask("domain_statistics", domain=DOMAIN, end="20140101000000").rows == [
+        {
+            "captures": len(rows),
+            "urls": different(rows, "url_key"),
+            "hosts": different(rows, "host"),
+            "digests": digests(rows),
+            "ok": count(rows, 200, 299),
+            "redirects": count(rows, 300, 399),
+            "client_errors": count(rows, 400, 499),
+            "server_errors": count(rows, 500, 599),
+            "without_status": len(rows) - with_status(rows),
+            "revisits": revisits(rows),
+            "bytes": total(sizes),
+            "median_bytes": at(sizes, 50),
+            "p95_bytes": at(sizes, 95),
+            "first": min(times(rows)),
+            "last": max(times(rows)),
+            "active_days": len({moment.date() for moment in times(rows)}),
+            "sources": different(rows, "archive_source"),
+        }
+    ]
+
+
+def test_statistics_of_a_domain_that_nobody_captured_are_one_row_of_nothing(ask, filled):
+    (row,) = ask("domain_statistics", domain="nowhere.example").rows
+    assert {value for value in row.values() if value} == set()
+    assert row["captures"] == 0
+    assert row["bytes"] is row["first"] is row["median_bytes"] is None
+
+
+@pytest.mark.parametrize("by", ["captures", "urls", "bytes", "success_rate"])
+def test_top_domains(ask, captures, by):
+    found = [
+        {
+            "domain": domain,
+            "captures": len(rows),
+            "urls": different(rows, "url_key"),
+            "digests": digests(rows),
+            "bytes": total(times(rows, "content_length")),
+            "success_rate": ratio(count(rows, 200, 299), with_status(rows)),
+            "first": min(times(rows)),
+            "last": max(times(rows)),
+        }
+        for domain, rows in grouped(captures(start=datetime(2015, 12, 25)), lambda row: row["domain"]).items()
+    ]
+    found.sort(key=lambda row: (row[by] is None, -(row[by] or 0), -row["captures"], row["domain"].encode()))
+    assert ask("top_domains", by=by, start="20151225", limit="10000").rows == found
+    assert ask("top_domains", by=by, start="20151225", limit="7").rows == found[:7]
+
+
+def test_domain_hosts(ask, captures):
+    found = [
+        {
+            "host": host,
+            "captures": len(rows),
+            "urls": different(rows, "url_key"),
+            "ok": count(rows, 200, 299),
+            "bytes": total(times(rows, "content_length")),
+            "first": min(times(rows)),
+            "last": max(times(rows)),
+        }
+        for host, rows in grouped(captures(DOMAIN), lambda row: row["host"]).items()
+    ]
+    found.sort(key=lambda row: (-row["captures"], row["host"] is None, row["host"]))
+    assert {None, DOMAIN, f"www.{DOMAIN}"} == {row["host"] for row in found}
+    assert ask("domain_hosts", domain=DOMAIN).rows == found
+    assert ask("domain_hosts", domain=DOMAIN, limit="1").rows == found[:1]
+
+
+@pytest.mark.parametrize("interval", ["week", "month", "year"])
+@pytest.mark.parametrize("start", [datetime(1, 1, 1), datetime(2013, 6, 15)])
+def test_growth(ask, captures, interval, start):
+    firsts = {}
+    for row in sorted(captures(DOMAIN), key=lambda row: row["timestamp"]):
+        firsts.setdefault(row["url_key"], row["timestamp"])
+    groups = grouped(captures(DOMAIN, start), lambda row: period_of(interval, row["timestamp"]))
+    wanted = [
+        {
+            "period": period.date(),
+            "captures": len(rows),
+            "urls": different(rows, "url_key"),
+            "new_urls": sum(
+                first >= start and period_of(interval, first) == period for first in firsts.values()
+            ),
+            "cumulative_urls": sum(period_of(interval, first) <= period for first in firsts.values()),
+        }
+        for period, rows in sorted(groups.items())
+    ]
+    assert ask("growth", domain=DOMAIN, interval=interval, start=start).rows == wanted
+    assert wanted[-1]["cumulative_urls"] == len(firsts)
+
+
+def test_cadence(ask, captures):
+    rows = captures(DOMAIN, end=datetime(2015, 1, 1))
+    instants = sorted({seconds(moment) for moment in times(rows)})
+    steps = [later - earlier for earlier, later in itertools.pairwise(instants)]
+    newest = max(times(captures(end=datetime(2015, 1, 1))))
+    assert ask("cadence", domain=DOMAIN, end="20150101000000").rows == [
+        {
+            "captures": len(rows),
+            "instants": len(instants),
+            "mean_hours": (instants[-1] - instants[0]) / len(steps) / 3600,
+            "median_hours": at(steps, 50) / 3600,
+            "p95_hours": at(steps, 95) / 3600,
+            "longest_hours": max(steps) / 3600,
+            "first": min(times(rows)),
+            "last": max(times(rows)),
+            "quiet_days": (seconds(newest) - instants[-1]) / 86400,
+        }
+    ]
+
+
+def test_a_domain_that_was_captured_once_has_no_cadence(ask, captures):
+    last = max(times(captures("é.example")))
+    (row,) = ask("cadence", domain="xn--9ca.example", start=last).rows
+    assert row["captures"] == 0
+    last = max(times(captures(DOMAIN)))
+    (row,) = ask("cadence", domain=DOMAIN, start=last).rows
+    assert (row["instants"], row["first"], row["mean_hours"], row["p95_hours"]) == (1, last, None, None)
+
+
+@pytest.mark.parametrize("interval", ["day", "week", "month", "quarter", "year"])
+def test_coverage(ask, captures, interval):
+    groups = grouped(captures(DOMAIN), lambda row: period_of(interval, row["timestamp"]))
+    periods = [min(groups)]
+    while periods[-1] < max(groups):
+        periods.append(following(interval, periods[-1]))
+    runs = {}
+    for empty, run in itertools.groupby(periods, key=lambda period: period not in groups):
+        members = list(run)
+        runs |= {period: len(members) if empty else 0 for period in members}
+    wanted = [
+        {
+            "period": period.date(),
+            "captures": len(groups.get(period, [])),
+            "active_days": len({moment.date() for moment in times(groups.get(period, []))}),
+            "gap_periods": runs[period],
+            "longest_gap_periods": max(runs.values()),
+        }
+        for period in periods
+    ]
+    assert ask("coverage", domain=DOMAIN, interval=interval).rows == wanted[:10_000]
+    assert max(runs.values()) > 1
+
+
+def test_coverage_gaps(ask, captures):
+    moments = sorted(times(captures(DOMAIN)))
+    wanted = [
+        {
+            "last_before": earlier,
+            "first_after": later,
+            "days": (seconds(later) - seconds(earlier)) // 86400,
+            "seconds": seconds(later) - seconds(earlier),
+        }
+        for earlier, later in itertools.pairwise(moments)
+    ]
+    wanted.sort(key=lambda row: (-row["seconds"], row["last_before"]))
+    wanted = [row for row in wanted if row.pop("seconds") >= 20 * 86400]
+    assert len(wanted) > 10
+    assert ask("coverage_gaps", domain=DOMAIN, min_days="20").rows == wanted[:100]
+    assert ask("coverage_gaps", domain=DOMAIN, min_days="20", limit="3").rows == wanted[:3]
