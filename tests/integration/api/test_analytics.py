@@ -60,11 +60,89 @@ async def test_every_question_is_listed_and_answers(client):
     for entry in listed:
         assert all(entry["parameters"].values())
         assert all(entry["columns"].values())
-        needed = {"domain": "host-1.com", "project": "news"}
+        needed = {"domain": "host-1.com", "project": "news", "projects": "news"}
         params = {name: value for name, value in needed.items() if name in entry["parameters"]}
         answer = await client.get(f"{BASE}/questions/{entry['name']}", params=params)
         assert answer.status_code == 200, answer.text
         assert all(set(row) == set(entry["columns"]) for row in answer.json()["data"])
+
+
+async def test_parameters_may_stand_in_a_body(client):
+    path = f"{BASE}/projects/comparison"
+    asked = {"projects": ["news", 1], "start": 2011, "end": None}
+    body = (await client.post(path, params={"engine": "postgres"}, json=asked)).json()
+    assert body["meta"]["engine"] == "postgres"
+    assert [(row["project"], row["captures"]) for row in body["data"]] == [("news", 108)]
+    by_name = await client.get(
+        f"{BASE}/questions/projects_comparison",
+        params={"projects": "news,1", "start": "2011", "engine": "postgres"},
+    )
+    assert by_name.json()["data"] == body["data"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "not JSON"),
+        (b'{"projects": ', "not JSON"),
+        (b'{"projects": "\xff"}', "not JSON"),
+        (b'{"projects": "\\ud800"}', "not JSON"),
+        (b'{"projects": NaN}', "not JSON"),
+        (b"[" * 60_000, "not JSON"),
+        (b'["news"]', "no JSON object"),
+        (b"null", "no JSON object"),
+        (b"{}", "needs projects"),
+        (b'{"project": "news"}', "no parameter project"),
+        (b'{"projects": ["news"], "engine": "duckdb"}', "no parameter engine"),
+        (b'{"' + b"x" * 60_000 + b'": 1}', "no parameter xxx"),
+        (b'{"projects": []}', "projects"),
+        (b'{"projects": {"news": 1}}', "projects"),
+        (b'{"projects": [["news"]]}', "projects"),
+        (b'{"projects": ["news", "sports"]}', "no project 'sports'"),
+        (b'{"projects": "news,"}', "projects"),
+        (b'{"projects": ["news"], "start": "2015", "end": "2014"}', "2015"),
+    ],
+)
+async def test_a_body_that_says_no_question_is_a_problem(client, problem, body, told):
+    document = problem(await client.post(f"{BASE}/projects/comparison", content=body), 422)
+    assert told in document["detail"]
+    assert len(document["detail"]) < 1000
+    assert document["hint"]
+
+
+async def test_a_body_is_bounded_and_alone_holds_the_parameters(client, problem):
+    path = f"{BASE}/projects/comparison"
+
+    async def endless():
+        while True:
+            yield b" " * 4096
+
+    document = problem(await client.post(path, content=endless()), 413)
+    assert "65536 bytes" in document["detail"]
+    document = problem(await client.post(path, params={"projects": "news"}, json={}), 422)
+    assert (document["parameter"], "body" in document["hint"]) == ("projects", True)
+    assert problem(await client.get(path), 405)["title"] == "Method Not Allowed"
+
+
+async def test_a_body_is_described(client):
+    schema = (await client.get("/openapi.json")).json()
+    operation = schema["paths"][f"{BASE}/projects/comparison"]["post"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == [
+        "engine",
+        "as_of",
+        "min_lsn",
+        "max_lag",
+    ]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert (body["required"], body["additionalProperties"]) == (["projects"], False)
+    assert body["properties"]["projects"] | {"description": ""} == {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "maxItems": 50,
+        "description": "",
+    }
+    assert "<code>projects</code> in the body" in (await client.get("/docs")).text
 
 
 @pytest.mark.parametrize(

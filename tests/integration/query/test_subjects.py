@@ -4,9 +4,12 @@ import itertools
 from collections import defaultdict
 from datetime import datetime, timedelta
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 
 import pytest
+
+from chronolake.errors import ParameterInvalid
+from chronolake.query import Scope
 
 EMPTY_BODY = "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
 DOMAIN = "host-3.example"
@@ -45,6 +48,17 @@ def different(rows, name):
 
 def revisits(rows):
     return sum(row["record_type"] == "revisit" for row in rows)
+
+
+def scores(rows):
+    """Scores on the scale, as whole millionths."""
+    known = [row["quality_score"] for row in rows if row["quality_score"] is not None]
+    return [floor(Fraction(score) * 10**6 + Fraction(1, 2)) for score in known if 0 <= score <= 1]
+
+
+def mean_quality(rows):
+    found = scores(rows)
+    return sum(found) / len(found) / 10**6 if found else None
 
 
 def grouped(rows, key):
@@ -88,13 +102,15 @@ def following(interval, period):
 
 @pytest.fixture
 def captures(stored):
-    """Captures of one domain, or of all; in one time range, or ever."""
+    """Captures of one domain and project, or of all; in one time range, or ever."""
 
-    def _captures(domain=None, start=datetime(1, 1, 1), end=datetime(9999, 12, 31)):
+    def _captures(domain=None, start=datetime(1, 1, 1), end=datetime(9999, 12, 31), project_id=None):
         return [
             row
             for row in stored["cdx_records"]
-            if domain in (None, row["domain"]) and start <= row["timestamp"] <= end
+            if domain in (None, row["domain"])
+            and project_id in (None, row["project_id"])
+            and start <= row["timestamp"] <= end
         ]
 
     return _captures
@@ -284,3 +300,126 @@ def test_coverage_gaps(ask, captures):
     assert len(wanted) > 10
     assert ask("coverage_gaps", domain=DOMAIN, min_days="20").rows == wanted[:100]
     assert ask("coverage_gaps", domain=DOMAIN, min_days="20", limit="3").rows == wanted[:3]
+
+
+@pytest.mark.parametrize("start", [datetime(1, 1, 1), datetime(2014, 1, 1)])
+def test_projects_comparison(ask, captures, stored, filled, start):
+    wanted = []
+    for name, project_id in zip(("news", "blogs"), filled, strict=True):
+        rows = captures(start=start, project_id=project_id)
+        pages = [
+            page
+            for page in stored["content_analytics"]
+            if page["project_id"] == project_id and page["extraction_timestamp"] >= start
+        ]
+        wanted.append(
+            {
+                "project_id": project_id,
+                "project": name,
+                "captures": len(rows),
+                "urls": different(rows, "url_key"),
+                "domains": different(rows, "domain"),
+                "digests": digests(rows),
+                "ok": count(rows, 200, 299),
+                "failed": count(rows, 400, 599),
+                "revisits": revisits(rows),
+                "bytes": total(times(rows, "content_length")),
+                "pages": len(pages),
+                "mean_quality": mean_quality(pages),
+                "first": min(times(rows)),
+                "last": max(times(rows)),
+            }
+        )
+    wanted.sort(key=lambda row: (-row["captures"], row["project_id"]))
+    assert ask("projects_comparison", projects="news,blogs", start=start).rows == wanted
+    only = [row for row in wanted if row["project"] == "blogs"]
+    assert ask("projects_comparison", projects=["blogs", str(filled[1])], start=start).rows == only
+
+
+def test_a_project_without_captures_is_compared_as_one(ask, filled):
+    for row in ask("projects_comparison", projects="news,blogs", end="1960").rows:
+        assert (row["captures"], row["digests"], row["pages"]) == (0, 0, 0)
+        assert row["bytes"] is row["mean_quality"] is row["first"] is None
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+@pytest.mark.parametrize("unknown", ["blogs", "sports", "999999"])
+def test_a_project_out_of_scope_is_none_among_several_too(ask, filled, engine, unknown):
+    scope = Scope(frozenset(filled[:1]))
+    with pytest.raises(ParameterInvalid, match=f"there is no project '{unknown}'") as caught:
+        ask("projects_comparison", engine, scope, projects=f"news,{unknown}")
+    assert caught.value.facts["parameter"] == "projects"
+
+
+def test_project_content_quality(ask, stored, filled):
+    pages = [page for page in stored["content_analytics"] if page["project_id"] == filled[1]]
+    wanted = [
+        {
+            "language": language,
+            "pages": len(rows),
+            "words": total(times(rows, "word_count")),
+            "median_words": at(times(rows, "word_count"), 50),
+            "scored": len(scores(rows)),
+            "mean_quality": mean_quality(rows),
+            "low_quality_share": ratio(
+                sum(row["quality_score"] is not None and 0 <= row["quality_score"] < 0.5 for row in rows),
+                len(scores(rows)),
+            ),
+        }
+        for language, rows in grouped(pages, lambda page: page["language"]).items()
+    ]
+    wanted.sort(key=lambda row: (-row["pages"], row["language"] is None, (row["language"] or "").encode()))
+    assert ask("project_content_quality", project="blogs").rows == wanted
+
+
+def test_scraping_efficiency(ask, stored, filled):
+    sessions = [row for row in stored["scrape_sessions"] if row["project_id"] == filled[0]]
+    wanted = []
+    for state, rows in grouped(sessions, lambda row: row["state"]).items():
+        ended = [row for row in rows if row["started_at"] and row["finished_at"]]
+        durations = [
+            seconds(row["finished_at"].replace(tzinfo=None)) - seconds(row["started_at"].replace(tzinfo=None))
+            for row in ended
+        ]
+        sums = {name: sum(times(rows, name)) for name in ("read", "stored", "duplicate", "rejected")}
+        wanted.append(
+            {
+                "state": state,
+                "sessions": len(rows),
+                **sums,
+                "stored_share": ratio(sums["stored"], sums["read"]),
+                "ended": len(ended),
+                "median_seconds": at(durations, 50),
+                "p95_seconds": at(durations, 95),
+                "read_per_second": ratio(sum(times(ended, "read")), sum(durations)),
+            }
+        )
+    wanted.sort(key=lambda row: (-row["sessions"], row["state"]))
+    assert len(wanted) == 4
+    assert ask("scraping_efficiency", project="news").rows == wanted
+    # Bounds are UTC, whatever the zones of the engines.
+    asked = min(row["created_at"] for row in sessions).replace(tzinfo=None)
+    for engine in ("duckdb", "postgres"):
+        answer = ask("scraping_efficiency", engine, project="news", start=asked, end=asked)
+        assert sum(row["sessions"] for row in answer.rows) >= 1
+
+
+def test_duplicates(ask, captures, filled):
+    found = [
+        {
+            "digest": digest,
+            "empty_body": digest == EMPTY_BODY,
+            "captures": len(rows),
+            "urls": different(rows, "url_key"),
+            "revisits": revisits(rows),
+            "bytes": total(times(rows, "content_length")),
+            "first": min(times(rows)),
+            "last": max(times(rows)),
+        }
+        for digest, rows in grouped(captures(project_id=filled[0]), lambda row: row["digest"]).items()
+        if digest == EMPTY_BODY or (digest is not None and len(rows) > 1)
+    ]
+    found.sort(key=lambda row: (row["empty_body"], -row["captures"], row["digest"]))
+    assert found[-1]["empty_body"]
+    assert ask("duplicates", project="news", limit="10000").rows == found
+    assert ask("duplicates", project="news", limit="3").rows == [*found[:3], found[-1]]

@@ -45,6 +45,14 @@ ActiveDays = Annotated[int, Field(description="different days with a capture, UT
 MedianBytes = Annotated[int | None, Field(description="content_length of the median capture, bytes")]
 P95Bytes = Annotated[int | None, Field(description="content_length that 95 % do not exceed, bytes")]
 Digests = Annotated[int, Field(description="different digests, the empty body's left out")]
+Pages = Annotated[int, Field(description="pages")]
+Words = Annotated[int | None, Field(description="sum of word_count, words")]
+MedianWords = Annotated[
+    int | None, Field(description="word_count that half of the pages do not exceed, words")
+]
+MeanQuality = Annotated[
+    float | None, Field(description="mean of the scores from 0 to 1, to the millionth; null without any")
+]
 First = Annotated[Moment | None, Field(description="first capture, UTC")]
 Last = Annotated[Moment | None, Field(description="last capture, UTC")]
 Period = Annotated[date, Field(description="first day of the period, UTC")]
@@ -82,7 +90,8 @@ class Question:
 
     Its text is `sql/<name>.sql`, in DuckDB's dialect over the tables of the registry, with parameters as `$name`. It
     never sees a project: the scope decides which rows those tables show. `path` is its own place under the API's
-    analytics, with parameters in braces; every question can be asked by its name as well.
+    analytics, with parameters in braces; every question can be asked by its name as well. Where `method` is POST, its
+    own place takes the parameters as a JSON object.
     """
 
     name: str
@@ -91,6 +100,7 @@ class Question:
     row: type[Row]
     query_type: QueryType
     path: str | None = None
+    method: str = "GET"
 
     @cached_property
     def sql(self) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chronolake.query.question.base import InTime, Question, Row
+from chronolake.query.question.base import InTime, MedianWords, Pages, Question, Row, Words
 from chronolake.query.route import QueryType
 
 
@@ -15,9 +15,9 @@ class QualityRow(Row):
         int | None,
         Field(description="0 for scores below 0.1, up to 9 for 0.9 to 1; null without a score from 0 to 1"),
     ]
-    pages: Annotated[int, Field(description="pages")]
-    words: Annotated[int | None, Field(description="sum of word_count, words")]
-    median_words: Annotated[int | None, Field(description="word_count that half of the pages do not exceed")]
+    pages: Pages
+    words: Words
+    median_words: MedianWords
     entities: Annotated[int | None, Field(description="sum of entity_count")]
     languages: Annotated[int, Field(description="different languages")]
 
