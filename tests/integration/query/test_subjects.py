@@ -423,3 +423,117 @@ def test_duplicates(ask, captures, filled):
     assert found[-1]["empty_body"]
     assert ask("duplicates", project="news", limit="10000").rows == found
     assert ask("duplicates", project="news", limit="3").rows == [*found[:3], found[-1]]
+
+
+@pytest.fixture
+def attempts(stored):
+    """Attempts from some time on."""
+
+    def _attempts(start=datetime(1, 1, 1)):
+        found = stored["archive_request_attempts"]
+        return [row for row in found if row["requested_at"].replace(tzinfo=None) >= start]
+
+    return _attempts
+
+
+@pytest.mark.parametrize("start", [datetime(1, 1, 1), datetime(2015, 12, 31)])
+def test_source_attempts(ask, attempts, start):
+    of_source = grouped(attempts(start), lambda row: row["archive_source"])
+    wanted = [
+        {
+            "archive_source": source,
+            "outcome": outcome,
+            "attempts": len(rows),
+            "share": len(rows) / len(of_source[source]),
+            "retries": sum(row["retry"] > 0 for row in rows),
+            "median_ms": at(times(rows, "latency_ms"), 50),
+            "p95_ms": at(times(rows, "latency_ms"), 95),
+            "bytes": total(times(rows, "bytes")),
+            "rows": total(times(rows, "rows")),
+        }
+        for (source, outcome), rows in grouped(
+            attempts(start), lambda row: (row["archive_source"], row["outcome"])
+        ).items()
+    ]
+    wanted.sort(key=lambda row: (row["archive_source"].encode(), -row["attempts"], row["outcome"]))
+    assert ask("source_attempts", start=start).rows == wanted
+
+
+def test_attempts_of_no_project_show_to_who_may_see_everything(ask, attempts, filled):
+    everything = sum(row["attempts"] for row in ask("source_attempts").rows)
+    both = sum(row["attempts"] for row in ask("source_attempts", scope=Scope(frozenset(filled))).rows)
+    assert everything == len(attempts())
+    assert both == sum(row["project_id"] is not None for row in attempts()) < everything
+
+
+def test_source_errors(ask, attempts):
+    def place(row):
+        return period_of("quarter", row["requested_at"].replace(tzinfo=None)).date(), row["archive_source"]
+
+    whole = grouped(attempts(), place)
+    wanted = [
+        {
+            "period": period,
+            "archive_source": source,
+            "outcome": outcome,
+            "failures": len(rows),
+            "share": len(rows) / len(whole[period, source]),
+        }
+        for (period, source, outcome), rows in grouped(
+            attempts(), lambda row: (*place(row), row["outcome"])
+        ).items()
+        if outcome not in {"ok", "empty"}
+    ]
+    wanted.sort(
+        key=lambda row: (row["period"], row["archive_source"].encode(), -row["failures"], row["outcome"])
+    )
+    assert ask("source_errors", interval="quarter").rows == wanted
+
+
+@pytest.mark.parametrize("start", [datetime(1, 1, 1), datetime(2021, 6, 1)])
+def test_source_overlap(ask, captures, start):
+    sources = grouped(captures(start=start), lambda row: row["archive_source"])
+    urls = {source: {row["url_key"] for row in rows} for source, rows in sources.items()}
+    contents = {
+        source: {(row["url_key"], row["digest"]) for row in rows if row["digest"] not in (None, EMPTY_BODY)}
+        for source, rows in sources.items()
+    }
+
+    def alone(held, source):
+        return len(held[source].difference(*(others for other, others in held.items() if other != source)))
+
+    wanted = [
+        {
+            "archive_source": source,
+            "captures": len(rows),
+            "urls": len(urls[source]),
+            "only_urls": alone(urls, source),
+            "shared_urls": len(urls[source]) - alone(urls, source),
+            "contents": len(contents[source]),
+            "only_contents": alone(contents, source),
+            "shared_contents": len(contents[source]) - alone(contents, source),
+        }
+        for source, rows in sources.items()
+    ]
+    wanted.sort(key=lambda row: (-row["captures"], row["archive_source"].encode()))
+    assert any(row["only_urls"] for row in wanted)
+    assert any(row["shared_urls"] for row in wanted)
+    assert ask("source_overlap", start=start).rows == wanted
+
+
+def test_source_trend(ask, captures):
+    groups = grouped(
+        captures(), lambda row: (period_of("week", row["timestamp"]).date(), row["archive_source"])
+    )
+    assert ask("source_trend", interval="week").rows == [
+        {
+            "period": period,
+            "archive_source": source,
+            "captures": len(rows),
+            "ok": count(rows, 200, 299),
+            "bytes": total(times(rows, "content_length")),
+        }
+        for (period, source), rows in sorted(
+            groups.items(), key=lambda item: (item[0][0], item[0][1].encode())
+        )
+    ]
