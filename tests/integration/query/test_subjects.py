@@ -537,3 +537,123 @@ def test_source_trend(ask, captures):
             groups.items(), key=lambda item: (item[0][0], item[0][1].encode())
         )
     ]
+
+
+def most_common(rows, *names):
+    """Rows with the most first, then by their texts' bytes, nulls last."""
+    first = "pages" if "pages" in rows[0] else "captures"
+    return sorted(
+        rows,
+        key=lambda row: (-row[first], *((row[name] is None, (row[name] or "").encode()) for name in names)),
+    )
+
+
+def small(text):
+    """A name without what follows its semicolon, its ASCII letters small; null where nothing is left."""
+    name = (text or "").partition(";")[0].strip(" ")
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name) or None
+
+
+def test_languages(ask, stored):
+    pages = stored["content_analytics"]
+    wanted = most_common(
+        [
+            {
+                "language": language,
+                "pages": len(rows),
+                "share": len(rows) / len(pages),
+                "words": total(times(rows, "word_count")),
+                "median_words": at(times(rows, "word_count"), 50),
+                "domains": different(rows, "domain"),
+            }
+            for language, rows in grouped(pages, lambda row: row["language"]).items()
+        ],
+        "language",
+    )
+    assert ask("languages").rows == wanted
+    assert ask("languages", limit="2").rows == wanted[:2]
+
+
+def test_charsets(ask, captures):
+    wanted = most_common(
+        [
+            {
+                "charset": charset,
+                "captures": len(rows),
+                "share": len(rows) / len(captures()),
+                "domains": different(rows, "domain"),
+                "bytes": total(times(rows, "content_length")),
+            }
+            for charset, rows in grouped(captures(), lambda row: small(row["charset"])).items()
+        ],
+        "charset",
+    )
+    assert {"utf-8", "Ä", None} < {row["charset"] for row in wanted}
+    assert ask("charsets").rows == wanted
+
+
+def test_mime_mismatch(ask, captures):
+    looked_at = [row for row in captures() if small(row["mime_detected"])]
+    pairs = grouped(looked_at, lambda row: (small(row["mime_type"]), small(row["mime_detected"])))
+    wanted = most_common(
+        [
+            {
+                "mime_type": sent,
+                "mime_detected": detected,
+                "agrees": sent == detected,
+                "captures": len(rows),
+                "share": len(rows) / len(looked_at),
+                "bytes": total(times(rows, "content_length")),
+            }
+            for (sent, detected), rows in pairs.items()
+        ],
+        "mime_type",
+        "mime_detected",
+    )
+    assert ask("mime_mismatch", limit="10000").rows == wanted
+    assert ask("mime_mismatch", limit="5").rows == wanted[:5]
+    agreeing = {row["mime_type"] for row in wanted if row["agrees"]}
+    assert agreeing == {"text/html", "image/jpeg", "äöü/x"}
+
+
+def test_extraction_performance(ask, stored):
+    wanted = most_common(
+        [
+            {
+                "extraction_method": method,
+                "pages": len(rows),
+                "with_text": sum((row["word_count"] or 0) > 0 for row in rows),
+                "text_share": sum((row["word_count"] or 0) > 0 for row in rows) / len(rows),
+                "words": total(times(rows, "word_count")),
+                "median_words": at(times(rows, "word_count"), 50),
+                "p95_words": at(times(rows, "word_count"), 95),
+                "entities": total(times(rows, "entity_count")),
+                "with_language": sum(row["language"] is not None for row in rows),
+                "scored": len(scores(rows)),
+                "mean_quality": mean_quality(rows),
+                "first": min(times(rows, "extraction_timestamp")),
+                "last": max(times(rows, "extraction_timestamp")),
+            }
+            for method, rows in grouped(
+                stored["content_analytics"], lambda row: row["extraction_method"]
+            ).items()
+        ],
+        "extraction_method",
+    )
+    assert ask("extraction_performance").rows == wanted
+
+
+def test_word_counts(ask, stored):
+    groups = grouped(
+        stored["content_analytics"], lambda row: period_of("month", row["extraction_timestamp"]).date()
+    )
+    assert ask("word_counts", interval="month").rows == [
+        {
+            "period": period,
+            "pages": len(rows),
+            "words": total(times(rows, "word_count")),
+            "median_words": at(times(rows, "word_count"), 50),
+            "p95_words": at(times(rows, "word_count"), 95),
+        }
+        for period, rows in sorted(groups.items())
+    ]

@@ -50,6 +50,7 @@ Words = Annotated[int | None, Field(description="sum of word_count, words")]
 MedianWords = Annotated[
     int | None, Field(description="word_count that half of the pages do not exceed, words")
 ]
+Scored = Annotated[int, Field(description="of these pages, ones with a score from 0 to 1")]
 MeanQuality = Annotated[
     float | None, Field(description="mean of the scores from 0 to 1, to the millionth; null without any")
 ]

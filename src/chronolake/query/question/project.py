@@ -28,6 +28,7 @@ from chronolake.query.question.base import (
     Redirects,
     Revisits,
     Row,
+    Scored,
     ServerErrors,
     Urls,
     WithoutStatus,
@@ -146,7 +147,7 @@ class LanguageQualityRow(Row):
     pages: Pages
     words: Words
     median_words: MedianWords
-    scored: Annotated[int, Field(description="of these pages, ones with a score from 0 to 1")]
+    scored: Scored
     mean_quality: MeanQuality
     low_quality_share: Annotated[
         float | None, Field(description="scores below 0.5 to all scores from 0 to 1; null without any")
