@@ -156,7 +156,9 @@ class DomainRow(Row):
 
     domain: Annotated[str, Field(description="registered domain, else host")]
     captures: Captures
-    urls: Urls
+    urls: Annotated[
+        int | None, Field(description="different URLs, by URL key, where they rank domains; else null")
+    ]
     digests: Digests
     bytes: Bytes
     success_rate: SuccessRate

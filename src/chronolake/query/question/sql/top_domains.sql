@@ -1,6 +1,6 @@
 -- Find the foremost domains. The digest left out is the empty body's, which is no content.
--- To tell texts apart costs more than to count rows: URLs are told apart for all domains only where they rank them, and
--- digests for the domains that are found.
+-- To tell texts apart costs more than to count rows: URLs are told apart only where they rank domains, and digests for
+-- the domains that are found.
 WITH ranked_urls AS (
 SELECT domain, count(*) AS urls
 FROM (
@@ -29,13 +29,13 @@ SELECT
     counted.success_rate,
     counted.first,
     counted.last,
-    ranked_urls.urls AS by_urls,
+    ranked_urls.urls,
     CASE WHEN $by = 'bytes' THEN counted.bytes END AS by_bytes,
     CASE WHEN $by = 'success_rate' THEN counted.success_rate END AS by_success_rate
 FROM counted
 LEFT JOIN ranked_urls ON ranked_urls.domain = counted.domain
 ORDER BY
-    by_urls DESC NULLS LAST,
+    ranked_urls.urls DESC NULLS LAST,
     by_bytes DESC NULLS LAST,
     by_success_rate DESC NULLS LAST,
     counted.captures DESC,
@@ -45,7 +45,6 @@ LIMIT $limit
 contents AS (
 SELECT
     domain,
-    count(DISTINCT url_key) AS urls,
     count(DISTINCT digest) FILTER (WHERE digest <> '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ') AS digests
 FROM cdx_records
 WHERE "timestamp" BETWEEN $start AND $end AND domain IN (SELECT domain FROM top)
@@ -54,7 +53,7 @@ GROUP BY domain
 SELECT
     top.domain,
     top.captures,
-    contents.urls,
+    top.urls,
     contents.digests,
     top.bytes,
     top.success_rate,
@@ -63,7 +62,7 @@ SELECT
 FROM top
 JOIN contents ON contents.domain = top.domain
 ORDER BY
-    top.by_urls DESC NULLS LAST,
+    top.urls DESC NULLS LAST,
     top.by_bytes DESC NULLS LAST,
     top.by_success_rate DESC NULLS LAST,
     top.captures DESC,
