@@ -2,11 +2,12 @@
 
 import asyncio
 import dataclasses
+import json
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chronolake.query import QUESTIONS
@@ -216,6 +217,35 @@ def test_no_text_makes_the_server_fail(services, make_client, path, value, name)
 
     for answer in asyncio.run(ask()):
         assert answer.status_code in {200, 404, 422}, answer.text
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=9,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    body=st.binary(max_size=50)
+    | _JSON.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(st.sampled_from(["projects", "start", "end", "x"]), _JSON).map(
+        lambda value: json.dumps({"projects": "news"} | value).encode()
+    )
+)
+@example(body=b'{"projects": 1' + b"0" * 5000 + b"}")
+@example(body=b'{"projects": [1' + b"0" * 5000 + b"]}")
+@example(body=b'{"projects": "news", "start": 1' + b"0" * 4000 + b"}")
+@example(body=b'{"projects": "news", "start": ' + b"[" * 150 + b"]" * 150 + b"}")
+def test_no_body_makes_the_server_fail(services, make_client, body):
+    async def ask():
+        async with make_client(services) as client:
+            return await client.post(f"{BASE}/projects/comparison", content=body)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code in {200, 422}, answer.text
+    assert len(answer.text) < 10_000
 
 
 @pytest.mark.anyio
