@@ -15,6 +15,8 @@ from chronolake.query import moment
 
 #: What is never part of a host name: a path, a query, an address list.
 _NO_HOST = re.compile(r"[\s/?#\\\"'<>,;]")
+#: Parameters that begin and end a time range.
+_RANGES = (("start", "end"), ("other_start", "other_end"))
 
 
 class Interval(StrEnum):
@@ -105,10 +107,11 @@ def read(question: str, model: type[_P], given: Mapping[str, Any]) -> _P:
     except ValidationError as error:
         raise _invalid(question, model, said, error) from None
     values = params.model_dump()
-    if "start" in values and values["start"] > values["end"]:
-        raise ParameterInvalid(
-            f"start={said['start']} is after end={said.get('end')}", hint="Swap start and end."
-        )
+    for start, end in _RANGES:
+        if start in values and values[start] > values[end]:
+            raise ParameterInvalid(
+                f"{start}={said[start]} is after {end}={said.get(end)}", hint=f"Swap {start} and {end}."
+            )
     return params
 
 

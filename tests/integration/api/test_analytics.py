@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chronolake.query import QUESTIONS
+from chronolake.query.question import history
 
 pytestmark = pytest.mark.anyio
 BASE = "/api/v1/analytics"
@@ -55,13 +56,30 @@ async def test_parameters_follow_in_the_query(client):
     assert [row["archive_source"] for row in body["data"]] == ["local"]
 
 
+@pytest.mark.parametrize("name", [question.name for question in history.QUESTIONS])
+async def test_the_paths_of_change_answer(client, name):
+    params = {"domain": "www.host-1.com", "start": "2011", "end": "2012"}
+    if name == "compare_periods":
+        params |= {"other_start": "2013", "other_end": "2014"}
+    answer = await client.get(f"{BASE}{QUESTIONS[name].path}", params=params)
+    assert answer.status_code == 200, answer.text
+    assert all(set(row) == set(QUESTIONS[name].row.model_fields) for row in answer.json()["data"])
+
+
 async def test_every_question_is_listed_and_answers(client):
     listed = (await client.get(f"{BASE}/questions")).json()["data"]
     assert [entry["name"] for entry in listed] == list(QUESTIONS)
     for entry in listed:
         assert all(entry["parameters"].values())
         assert all(entry["columns"].values())
-        needed = {"domain": "host-1.com", "project": "news", "projects": "news"}
+        needed = {
+            "domain": "host-1.com",
+            "project": "news",
+            "projects": "news",
+            "start": "2011",
+            "end": "2012",
+        }
+        needed |= {"other_start": "2013", "other_end": "2014"}
         params = {name: value for name, value in needed.items() if name in entry["parameters"]}
         answer = await client.get(f"{BASE}/questions/{entry['name']}", params=params)
         assert answer.status_code == 200, answer.text
@@ -156,6 +174,8 @@ async def test_a_body_is_described(client):
         ("/domains/host-1.com/timeline?start=2014&start=2015", 422, "more than once"),
         ("/domains/host-1.com/timeline?domain=host-2.com", 422, "path"),
         ("/domains/host-1.com/timeline?engine=spark", 422, "spark"),
+        ("/history/change-rate", 422, "domain"),
+        ("/history/compare-periods?domain=host-1.com&start=2014&end=2015&other_start=2016", 422, "other_end"),
         ("/domains/%20/timeline", 422, "domain"),
         ("/domains/a%00b/timeline", 422, "domain"),
         ("/domains/%FF%FE/timeline?end=x", 422, "end"),

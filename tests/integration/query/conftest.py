@@ -37,6 +37,7 @@ MIMES = [
     "text/html", "text/html", "text/html", "image/jpeg", "warc/revisit", "unk", "no-type", None, "", "Text/HTML",
     "application/http;msgtype=response", "text/html; charset=utf-8", "äöü/x", "zzz/\U0001f600", "a%b", "~tilde",
 ]  # fmt: skip
+RECORD_TYPES = [*["response"] * 12, "resource", "request", "metadata"]
 STATUSES = [200, 200, 200, 301, 302, 404, 403, 500, 503, None, None, 226, -1, 0, 999, 100, 299, 300]
 SOURCES = ["wayback", "commoncrawl", "local", "Österreich", "arquivo.pt", "A"]
 DOMAINS = [
@@ -49,18 +50,23 @@ DOMAINS = [
 ]
 #: Letters that only some would make small, types with parameters and spaces, and nothing that is something.
 DETECTED = [
-    "text/html",
-    "text/html",
-    "TEXT/HTML",
-    " image/jpeg ;q=1",
-    "Ä/x",
-    "äöü/x",
-    "",
-    None,
-    "application/pdf",
-]
+    "text/html", "text/html", "TEXT/HTML", " image/jpeg ;q=1", "Ä/x", "äöü/x", "", None, "application/pdf",
+]  # fmt: skip
 CHARSETS = ["UTF-8", "utf-8", "ISO-8859-1", "Ä", "", None]
 METHODS = ["readability", "Boilerplate", None, "äpfel"]
+#: Few, so that each domain has several captures of the same URL.
+PATHS = [
+    "", "a", "a/", "a/b", "a//b", "a/b/c.pdf", "a?", "a?x=1", "a?x=1&y=2", "a/?x=/&y=?&z", "é/ü", "a)/b", "a%20b",
+    *(f"page/{number}" for number in range(12)),
+]  # fmt: skip
+#: Where a redirect may lead from a host; most index formats do not say.
+TARGETS = [
+    None, "-", "elsewhere.html", "/", "/a", "/a/b", "/?x=1", "//host-1.example/a", "//www.{host}/a", "https://{host}/a",
+    "https://{host}/a/", "https://{host}/a/#top", "http://{host}/a", "http://{host}", "http://{host}?x=1", "http://{host}#top",
+    "https://www.{host}/a", "http://WWW.{host}:8080/a", "http://user:word@{host}:80/page/1", "http://{host}/page/2",
+    "http://{host}/page/3", "http://{host}/page/4", "http://not{host}/", "http://Other.example/a\nb", "ftp://{host}/a",
+    "HTTP://{host}/a", "http://É.example/", "http://[2001:db8::1]:80/a", "http://", "http:///a", "https://165.22.100.0/",
+]  # fmt: skip
 LENGTHS = [None, 0, 1, 2**40, 477, 478, 478]
 #: Edges of periods: ends of months, leap days, weeks that cross the year, fractions of a second.
 EDGES = [
@@ -92,13 +98,44 @@ def _length(chance):
     return chance.choice(LENGTHS) if chance.random() < 0.2 else chance.randrange(100_000)
 
 
+def _status(chance, mime):
+    return chance.choice([None, None, *STATUSES] if mime == "warc/revisit" else STATUSES)
+
+
 def captures(chance, project_ids):
-    """Captures of several projects in no order."""
+    """Captures of several projects in no order; one of twelve is another's, stored once more."""
     each = range(CAPTURES)
     others = random.Random(SEED + 1)
-    digests = [f"{number:032}" for number in range(CAPTURES // 4)]
+    twins = [chance.randrange(CAPTURES) if number % 12 == 0 else number for number in each]
     mimes = [chance.choice(MIMES) for _ in each]
     domains = [chance.choice(DOMAINS) for _ in each]
+    paths = [chance.choice(PATHS) for _ in each]
+    hosts = [chance.choice(["", "www."]) + domain if domain else "" for domain in domains]
+    keys = [f"{domain})/{path}" for domain, path in zip(domains, paths, strict=True)]
+    digests = [
+        chance.choice([None, EMPTY_BODY, *(f"{key[:28]:_>28}{version:04}" for version in range(4))])
+        for key in keys
+    ]
+    of_pages = {
+        "url": [
+            f"{chance.choice(['http', 'https'])}://{host}/{path}"
+            for host, path in zip(hosts, paths, strict=True)
+        ],
+        "url_key": keys,
+        "host": [host or None for host in hosts],
+        "domain": domains,
+        "registered_domain": [None if domain in ("", "165.22.100.0") else domain for domain in domains],
+        "timestamp": [_time(chance) for _ in each],
+        "record_type": [
+            "revisit" if mime == "warc/revisit" else chance.choice(RECORD_TYPES) for mime in mimes
+        ],
+        "status_code": [_status(chance, mime) for mime in mimes],
+        "mime_type": mimes,
+        "content_length": [_length(chance) for _ in each],
+        "digest": digests,
+        "digest_algorithm": [digest and chance.choice(["sha1", "sha1", "sha1", "md5"]) for digest in digests],
+        "redirect_url": [(chance.choice(TARGETS) or "").format(host=host) or None for host in hosts],
+    }
     return _table(
         CDX_RECORDS,
         {
@@ -106,20 +143,10 @@ def captures(chance, project_ids):
             "project_id": [chance.choice(project_ids) for _ in each],
             "batch_id": [1] * CAPTURES,
             "archive_source": [chance.choice(SOURCES) for _ in each],
-            "url": [f"http://{domain}/{number}" for number, domain in enumerate(domains)],
-            "url_key": [f"{domain})/{chance.randrange(300)}" for domain in domains],
-            "host": [others.choice([domain, f"www.{domain}", None]) for domain in domains],
-            "domain": domains,
-            "registered_domain": [None if domain in ("", "165.22.100.0") else domain for domain in domains],
-            "timestamp": [_time(chance) for _ in each],
             "timestamp_repaired": [False] * CAPTURES,
-            "record_type": ["revisit" if mime == "warc/revisit" else "response" for mime in mimes],
-            "status_code": [chance.choice(STATUSES) for _ in each],
-            "mime_type": mimes,
+            **{name: [values[twin] for twin in twins] for name, values in of_pages.items()},
             "mime_detected": [others.choice(DETECTED) for _ in each],
             "charset": [others.choice(CHARSETS) for _ in each],
-            "content_length": [_length(chance) for _ in each],
-            "digest": [chance.choice([None, EMPTY_BODY, chance.choice(digests)]) for _ in each],
         },
         CAPTURES,
     )

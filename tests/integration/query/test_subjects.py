@@ -202,8 +202,8 @@ def test_domain_hosts(ask, captures):
         }
         for host, rows in grouped(captures(DOMAIN), lambda row: row["host"]).items()
     ]
-    found.sort(key=lambda row: (-row["captures"], row["host"] is None, row["host"]))
-    assert {None, DOMAIN, f"www.{DOMAIN}"} == {row["host"] for row in found}
+    found.sort(key=lambda row: (-row["captures"], row["host"]))
+    assert {DOMAIN, f"www.{DOMAIN}"} == {row["host"] for row in found}
     assert ask("domain_hosts", domain=DOMAIN).rows == found
     assert ask("domain_hosts", domain=DOMAIN, limit="1").rows == found[:1]
 

@@ -65,6 +65,16 @@ def test_a_refusal_names_parameter_value_and_what_is_allowed(given, told):
     assert caught.value.hint
 
 
+def test_each_of_two_ranges_begins_before_it_ends():
+    question = QUESTIONS["compare_periods"]
+    given = {"domain": "x.com", "start": "2014", "end": "2014", "other_start": "2012", "other_end": "2013"}
+    assert read(question.name, question.params, given).other_end.year == 2013
+    with pytest.raises(ParameterInvalid) as caught:
+        read(question.name, question.params, given | {"other_end": "2011"})
+    assert caught.value.message == "other_start=2012 is after other_end=2011"
+    assert caught.value.hint == "Swap other_start and other_end."
+
+
 def test_an_unknown_parameter_names_its_neighbour_and_the_known_ones():
     with pytest.raises(ParameterInvalid) as caught:
         timeline(domain="x.com", intervall="year")
