@@ -7,10 +7,13 @@ written out of that model.
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect
 
 from chronolake.api import problems
 from chronolake.errors import ParameterInvalid
@@ -18,6 +21,8 @@ from chronolake.query import QUESTIONS, HybridQueryRouter, Meta, Question, Scope
 
 #: Where the questions lie; the version changes when an answer's form does.
 PREFIX = "/api/v1/analytics"
+#: Parameters are names and times: a body beyond this is no question.
+MAX_BODY_BYTES = 64 * 1024
 _ENGINE = {
     "name": "engine",
     "in": "query",
@@ -51,6 +56,8 @@ _FRESHNESS = (
         "schema": {"type": "number", "minimum": 0},
     },
 )
+#: What every question takes besides its own parameters, in the query string.
+_OPTIONS = (_ENGINE, _AS_OF, *_FRESHNESS)
 
 
 class QuestionInfo(BaseModel):
@@ -100,13 +107,26 @@ def parameters(question: Question) -> list[dict[str, Any]]:
     ]
 
 
+def body(question: Question) -> dict[str, Any]:
+    """The question's parameters as OpenAPI describes a body."""
+    told = parameters(question)
+    schema = {
+        "type": "object",
+        "properties": {each["name"]: each["schema"] | {"description": each["description"]} for each in told},
+        "required": [each["name"] for each in told if each["required"]],
+        "additionalProperties": False,
+    }
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
 def _schema(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """What a value looks like in a query string: no nulls, and no default where leaving it out means open."""
+    """What a value looks like as it is written: no nulls, and no default where leaving it out means open."""
     found: dict[str, Any] = document["properties"][name]
     given = next((kind for kind in found.get("anyOf", [found]) if kind.get("type") != "null"), found)
     reference = given.get("$ref", "").rpartition("/")[2]
     kind = document["$defs"][reference] if reference else given
-    plain = {key: kind[key] for key in ("type", "enum", "minimum", "maximum") if key in kind}
+    said = ("type", "enum", "minimum", "maximum", "items", "minItems", "maxItems")
+    plain = {key: kind[key] for key in said if key in kind}
     default = found.get("default")
     is_open = default is None or name in {"start", "end"}
     return plain if is_open else plain | {"default": default}
@@ -114,39 +134,88 @@ def _schema(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _asking(question: Question) -> Callable[[Request], Awaitable[Response]]:
     async def ask(request: Request) -> Response:
-        given = _query(request)
+        given, options = _query(request)
         for of_path, of_question in question.in_path.items():
             if of_question in given:
                 raise ParameterInvalid(f"{of_question} stands in the path already", parameter=of_question)
             given[of_question] = request.path_params[of_path]
-        return await _answer(request, question.name, given)
+        return await _answer(request, question.name, given, options)
 
-    return ask
+    async def ask_with_body(request: Request) -> Response:
+        misplaced, options = _query(request)
+        if misplaced:
+            name = next(iter(misplaced))[:200]
+            raise ParameterInvalid(
+                f"{name} stands in the query string",
+                hint="Here a question's parameters stand in the body, a JSON object.",
+                parameter=name,
+            )
+        return await _answer(request, question.name, await _object(request), options)
+
+    return ask_with_body if question.method == "POST" else ask
 
 
-def _query(request: Request) -> dict[str, str]:
+def _query(request: Request) -> tuple[dict[str, Any], dict[str, str]]:
+    """The query string's parameters of the question, and the options that any question takes."""
     pairs = request.query_params.multi_items()
     given = dict(pairs)
     if len(given) < len(pairs):
         name = next(name for name in given if len(request.query_params.getlist(name)) > 1)
         raise ParameterInvalid(f"{name[:200]} is given more than once", parameter=name[:200])
-    return given
+    names = {option["name"] for option in _OPTIONS}
+    own = {name: value for name, value in given.items() if name not in names}
+    return own, {name: value for name, value in given.items() if name in names}
 
 
-async def _answer(request: Request, name: str, given: dict[str, str]) -> Response:
+async def _object(request: Request) -> dict[str, Any]:
+    """The JSON object that is the request's body; no more of it is read than it may have."""
+    held = bytearray()
+    try:
+        async for piece in request.stream():
+            held += piece
+            if len(held) > MAX_BODY_BYTES:
+                raise HTTPException(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES} bytes"
+                )
+    except ClientDisconnect:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body broke off") from None
+    try:
+        found = from_json(bytes(held), allow_inf_nan=False)
+    except ValueError as error:
+        raise ParameterInvalid(
+            f"the body is not JSON: {error}", hint="Write the parameters as a JSON object."
+        ) from None
+    if not isinstance(found, dict):
+        raise ParameterInvalid("the body is no JSON object", hint="Write the parameters as a JSON object.")
+    return found
+
+
+async def _answer(
+    request: Request, name: str, given: Mapping[str, Any], options: Mapping[str, str]
+) -> Response:
     asked: HybridQueryRouter = request.app.state.services.router
-    engine, as_of = given.pop("engine", "auto"), given.pop("as_of", None)
-    min_lsn, max_lag = given.pop("min_lsn", None), given.pop("max_lag", None)
     # The API listens on loopback and knows no accounts yet: who can reach it may see everything.
     answer = await asked.ask(
-        name, given, scope=Scope.everything(), engine=engine, as_of=as_of, min_lsn=min_lsn, max_lag_s=max_lag
+        name,
+        given,
+        scope=Scope.everything(),
+        engine=options.get("engine", "auto"),
+        as_of=options.get("as_of"),
+        min_lsn=options.get("min_lsn"),
+        max_lag_s=options.get("max_lag"),
     )
-    body = envelope(QUESTIONS[name]).model_validate({"data": answer.rows, "meta": answer.meta})
-    return Response(body.model_dump_json(), media_type="application/json")
+    answered = envelope(QUESTIONS[name]).model_validate({"data": answer.rows, "meta": answer.meta})
+    return Response(answered.model_dump_json(), media_type="application/json")
 
 
 def _described(model: type[BaseModel]) -> dict[str, str]:
     return {name: field.description or "" for name, field in model.model_fields.items()}
+
+
+def _described_parameters(question: Question) -> dict[str, Any]:
+    if question.method == "POST":
+        return {"parameters": [*_OPTIONS], "requestBody": body(question)}
+    return {"parameters": [*parameters(question), *_OPTIONS]}
 
 
 async def questions() -> Catalogue:
@@ -166,7 +235,7 @@ async def questions() -> Catalogue:
 
 async def any_question(request: Request) -> Response:
     """Any question of the catalogue; its parameters follow in the query string."""
-    return await _answer(request, request.path_params["name"], _query(request))
+    return await _answer(request, request.path_params["name"], *_query(request))
 
 
 def routes() -> APIRouter:
@@ -182,7 +251,8 @@ def routes() -> APIRouter:
             summary=question.sentence,
             description=question.sentence,
             operation_id=question.name,
-            openapi_extra={"parameters": [*parameters(question), _ENGINE, _AS_OF, *_FRESHNESS]},
+            methods=[question.method],
+            openapi_extra=_described_parameters(question),
         )
     router.add_api_route("/questions", questions, summary="The catalogue", operation_id="questions")
     asked = {
@@ -198,6 +268,6 @@ def routes() -> APIRouter:
         response_model=AnyRows,
         summary="Any question of the catalogue",
         operation_id="question",
-        openapi_extra={"parameters": [asked, _ENGINE, _AS_OF, *_FRESHNESS]},
+        openapi_extra={"parameters": [asked, *_OPTIONS]},
     )
     return router

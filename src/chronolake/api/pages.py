@@ -33,5 +33,15 @@ def documentation(schema: dict[str, Any]) -> str:
                 )
                 meaning = escape(parameter.get("description", "")) + escape(note)
                 parts.append(f"<tr><td><code>{escape(parameter['name'])}</code><td>{meaning}")
+            for name, schema_of_part in _body(operation).get("properties", {}).items():
+                meaning = escape(schema_of_part.get("description", ""))
+                parts.append(f"<tr><td><code>{escape(name)}</code> in the body<td>{meaning}")
             parts.append("</table>")
     return "".join(parts)
+
+
+def _body(operation: dict[str, Any]) -> dict[str, Any]:
+    """The schema of the JSON that an operation takes; empty where it takes none."""
+    content = operation.get("requestBody", {}).get("content", {})
+    found: dict[str, Any] = content.get("application/json", {}).get("schema", {})
+    return found

@@ -50,12 +50,29 @@ def _project(value: object) -> object:
     return text
 
 
+def _projects(value: object) -> object:
+    """Each project once, out of a text with commas or a list."""
+    given = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or any(not isinstance(item, str | int) for item in given):
+        raise ValueError("write projects' names or ids, with commas between them or as a list")
+    return tuple(dict.fromkeys(_project(item) for item in given))
+
+
 Domain = Annotated[
     str,
     BeforeValidator(_domain),
     Field(description="a domain such as example.com; a host in it or an IP address will do"),
 ]
 Project = Annotated[str, BeforeValidator(_project), Field(description="a project, by name or id")]
+Projects = Annotated[
+    tuple[str, ...],
+    Field(
+        min_length=1,
+        max_length=50,
+        description="projects, by name or id, with commas between them or as a list, 1 to 50",
+    ),
+    BeforeValidator(_projects),
+]
 Start = Annotated[
     datetime,
     BeforeValidator(moment.start_of),
@@ -101,14 +118,17 @@ def read(question: str, model: type[_P], given: Mapping[str, Any]) -> _P:
 def _invalid(
     question: str, model: type[Params], said: Mapping[str, Any], error: ValidationError
 ) -> ParameterInvalid:
-    first = error.errors()[0]
+    # An unknown name goes first: it may be what a missing one was to be.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     name = str(first["loc"][0])
     known = list(model.model_fields)
+    # A body may hold a name of any length.
+    shown = name[:200]
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(shown, known, n=1)
         meant = f"Did you mean {near[0]}? " if near else ""
         takes = f"{question} takes {', '.join(known)}." if known else f"{question} takes no parameters."
-        return ParameterInvalid(f"{question} has no parameter {name}", hint=meant + takes, parameter=name)
+        return ParameterInvalid(f"{question} has no parameter {shown}", hint=meant + takes, parameter=shown)
     meaning = f"{name}: {model.model_fields[name].description}"
     if first["type"] == "missing":
         return ParameterInvalid(f"{question} needs {name}", hint=meaning, parameter=name)

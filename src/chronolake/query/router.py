@@ -204,7 +204,7 @@ class HybridQueryRouter:
     ) -> tuple[_Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
         values = read(question.name, question.params, given).model_dump()
-        scope = narrowed(self._database, scope, values.pop("project", None))
+        scope = narrowed(self._database, scope, values)
         asked = _Asked(question, values, scope, chosen, started, at, demand)
         if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
             return asked, None

@@ -2,11 +2,12 @@
 
 import asyncio
 import dataclasses
+import json
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chronolake.query import QUESTIONS
@@ -42,7 +43,7 @@ async def test_the_plans_paths_answer_in_the_envelope(client, path, name, engine
 
 async def test_times_say_that_they_are_utc(client):
     body = (await client.get(f"{BASE}/domains/host-1.com/timeline?interval=year")).json()
-    assert body["data"][0]["period"] == "2011-01-01"
+    assert body["data"][0]["period"] == "2011-01-01T00:00:00Z"
     assert body["data"][0]["first"] == "2011-01-02T03:04:05Z"
     assert body["meta"]["as_of"].endswith("Z")
 
@@ -50,7 +51,7 @@ async def test_times_say_that_they_are_utc(client):
 async def test_parameters_follow_in_the_query(client):
     path = f"{BASE}/domains/host-1.com/timeline"
     body = (await client.get(path, params={"interval": "year", "start": "2013", "end": "2015"})).json()
-    assert [row["period"] for row in body["data"]] == ["2013-01-01", "2015-01-01"]
+    assert [row["period"] for row in body["data"]] == ["2013-01-01T00:00:00Z", "2015-01-01T00:00:00Z"]
     body = (await client.get(f"{BASE}/archive-sources/comparison", params={"project": "news"})).json()
     assert [row["archive_source"] for row in body["data"]] == ["local"]
 
@@ -71,12 +72,96 @@ async def test_every_question_is_listed_and_answers(client):
     for entry in listed:
         assert all(entry["parameters"].values())
         assert all(entry["columns"].values())
-        needed = {"domain": "host-1.com", "project": "news", "start": "2011", "end": "2012"}
+        needed = {
+            "domain": "host-1.com",
+            "project": "news",
+            "projects": "news",
+            "start": "2011",
+            "end": "2012",
+        }
         needed |= {"other_start": "2013", "other_end": "2014"}
         params = {name: value for name, value in needed.items() if name in entry["parameters"]}
         answer = await client.get(f"{BASE}/questions/{entry['name']}", params=params)
         assert answer.status_code == 200, answer.text
         assert all(set(row) == set(entry["columns"]) for row in answer.json()["data"])
+
+
+async def test_parameters_may_stand_in_a_body(client):
+    path = f"{BASE}/projects/comparison"
+    asked = {"projects": ["news", 1], "start": 2011, "end": None}
+    body = (await client.post(path, params={"engine": "postgres"}, json=asked)).json()
+    assert body["meta"]["engine"] == "postgres"
+    assert [(row["project"], row["captures"]) for row in body["data"]] == [("news", 108)]
+    by_name = await client.get(
+        f"{BASE}/questions/projects_comparison",
+        params={"projects": "news,1", "start": "2011", "engine": "postgres"},
+    )
+    assert by_name.json()["data"] == body["data"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "not JSON"),
+        (b'{"projects": ', "not JSON"),
+        (b'{"projects": "\xff"}', "not JSON"),
+        (b'{"projects": "\\ud800"}', "not JSON"),
+        (b'{"projects": NaN}', "not JSON"),
+        (b"[" * 60_000, "not JSON"),
+        (b'["news"]', "no JSON object"),
+        (b"null", "no JSON object"),
+        (b"{}", "needs projects"),
+        (b'{"project": "news"}', "no parameter project"),
+        (b'{"projects": ["news"], "engine": "duckdb"}', "no parameter engine"),
+        (b'{"' + b"x" * 60_000 + b'": 1}', "no parameter xxx"),
+        (b'{"projects": []}', "projects"),
+        (b'{"projects": {"news": 1}}', "projects"),
+        (b'{"projects": [["news"]]}', "projects"),
+        (b'{"projects": ["news", "sports"]}', "no project 'sports'"),
+        (b'{"projects": "news,"}', "projects"),
+        (b'{"projects": ["news"], "start": "2015", "end": "2014"}', "2015"),
+    ],
+)
+async def test_a_body_that_says_no_question_is_a_problem(client, problem, body, told):
+    document = problem(await client.post(f"{BASE}/projects/comparison", content=body), 422)
+    assert told in document["detail"]
+    assert len(document["detail"]) < 1000
+    assert document["hint"]
+
+
+async def test_a_body_is_bounded_and_alone_holds_the_parameters(client, problem):
+    path = f"{BASE}/projects/comparison"
+
+    async def endless():
+        while True:
+            yield b" " * 4096
+
+    document = problem(await client.post(path, content=endless()), 413)
+    assert "65536 bytes" in document["detail"]
+    document = problem(await client.post(path, params={"projects": "news"}, json={}), 422)
+    assert (document["parameter"], "body" in document["hint"]) == ("projects", True)
+    assert problem(await client.get(path), 405)["title"] == "Method Not Allowed"
+
+
+async def test_a_body_is_described(client):
+    schema = (await client.get("/openapi.json")).json()
+    operation = schema["paths"][f"{BASE}/projects/comparison"]["post"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == [
+        "engine",
+        "as_of",
+        "min_lsn",
+        "max_lag",
+    ]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert (body["required"], body["additionalProperties"]) == (["projects"], False)
+    assert body["properties"]["projects"] | {"description": ""} == {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "maxItems": 50,
+        "description": "",
+    }
+    assert "<code>projects</code> in the body" in (await client.get("/docs")).text
 
 
 @pytest.mark.parametrize(
@@ -152,6 +237,35 @@ def test_no_text_makes_the_server_fail(services, make_client, path, value, name)
 
     for answer in asyncio.run(ask()):
         assert answer.status_code in {200, 404, 422}, answer.text
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=9,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    body=st.binary(max_size=50)
+    | _JSON.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(st.sampled_from(["projects", "start", "end", "x"]), _JSON).map(
+        lambda value: json.dumps({"projects": "news"} | value).encode()
+    )
+)
+@example(body=b'{"projects": 1' + b"0" * 5000 + b"}")
+@example(body=b'{"projects": [1' + b"0" * 5000 + b"]}")
+@example(body=b'{"projects": "news", "start": 1' + b"0" * 4000 + b"}")
+@example(body=b'{"projects": "news", "start": ' + b"[" * 150 + b"]" * 150 + b"}")
+def test_no_body_makes_the_server_fail(services, make_client, body):
+    async def ask():
+        async with make_client(services) as client:
+            return await client.post(f"{BASE}/projects/comparison", content=body)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code in {200, 422}, answer.text
+    assert len(answer.text) < 10_000
 
 
 @pytest.mark.anyio

@@ -10,7 +10,14 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS
+from chronolake.capture.attempt import Outcome
+from chronolake.capture.columns import (
+    ARCHIVE_REQUEST_ATTEMPTS,
+    CDX_RECORDS,
+    CONTENT_ANALYTICS,
+    PROJECTS,
+    SCRAPE_SESSIONS,
+)
 from chronolake.lake import Lake, StreamCheckpoint
 from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database, current_lsn, projects, rows
@@ -23,6 +30,8 @@ _numbers = itertools.count()
 SEED = 20261124
 CAPTURES = 6000
 PAGES = 1500
+SESSIONS = 200
+ATTEMPTS = 3000
 EMPTY_BODY = "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
 MIMES = [
     "text/html", "text/html", "text/html", "image/jpeg", "warc/revisit", "unk", "no-type", None, "", "Text/HTML",
@@ -39,6 +48,12 @@ DOMAINS = [
     "é.example",
     "e.example",
 ]
+#: Letters that only some would make small, types with parameters and spaces, and nothing that is something.
+DETECTED = [
+    "text/html", "text/html", "TEXT/HTML", " image/jpeg ;q=1", "Ä/x", "äöü/x", "", None, "application/pdf",
+]  # fmt: skip
+CHARSETS = ["UTF-8", "utf-8", "ISO-8859-1", "Ä", "", None]
+METHODS = ["readability", "Boilerplate", None, "äpfel"]
 #: Few, so that each domain has several captures of the same URL.
 PATHS = [
     "", "a", "a/", "a/b", "a//b", "a/b/c.pdf", "a?", "a?x=1", "a?x=1&y=2", "a/?x=/&y=?&z", "é/ü", "a)/b", "a%20b",
@@ -90,6 +105,7 @@ def _status(chance, mime):
 def captures(chance, project_ids):
     """Captures of several projects in no order; one of twelve is another's, stored once more."""
     each = range(CAPTURES)
+    others = random.Random(SEED + 1)
     twins = [chance.randrange(CAPTURES) if number % 12 == 0 else number for number in each]
     mimes = [chance.choice(MIMES) for _ in each]
     domains = [chance.choice(DOMAINS) for _ in each]
@@ -129,6 +145,8 @@ def captures(chance, project_ids):
             "archive_source": [chance.choice(SOURCES) for _ in each],
             "timestamp_repaired": [False] * CAPTURES,
             **{name: [values[twin] for twin in twins] for name, values in of_pages.items()},
+            "mime_detected": [others.choice(DETECTED) for _ in each],
+            "charset": [others.choice(CHARSETS) for _ in each],
         },
         CAPTURES,
     )
@@ -137,6 +155,7 @@ def captures(chance, project_ids):
 def pages(chance, project_ids):
     """Pages with scores on, between and off the tenths of the scale."""
     each = range(PAGES)
+    others = random.Random(SEED + 2)
     scores = [None, 0.0, 1.0, float("nan"), -0.1, 1.5, *(tenth / 10 for tenth in range(1, 10))]
     times = [_time(chance) for _ in each]
     return _table(
@@ -149,10 +168,61 @@ def pages(chance, project_ids):
             "entity_count": [chance.choice([None, chance.randrange(50)]) for _ in each],
             "language": [chance.choice([None, "en", "de", "EN", "pt", "ß"]) for _ in each],
             "quality_score": [chance.choice([chance.choice(scores), chance.random()]) for _ in each],
+            "extraction_method": [others.choice(METHODS) for _ in each],
             "extraction_timestamp": times,
             "date_captured": [time.date() for time in times],
         },
         PAGES,
+    )
+
+
+def sessions(chance, project_ids):
+    """Scrape sessions in every state; some were never begun, some never ended, some ended at once."""
+    each = range(SESSIONS)
+    asked = [_time(chance).replace(tzinfo=UTC) for _ in each]
+    begun = [
+        chance.choice([None, time, time + timedelta(microseconds=chance.randrange(10**9))]) for time in asked
+    ]
+    ended = [
+        time and chance.choice([None, time, time + timedelta(microseconds=chance.randrange(10**10))])
+        for time in begun
+    ]
+    return _table(
+        SCRAPE_SESSIONS,
+        {
+            "id": [number + 1 for number in each],
+            "project_id": [chance.choice(project_ids) for _ in each],
+            "archive_source": [chance.choice(SOURCES) for _ in each],
+            "state": [chance.choice(["waiting", "running", "done", "done", "failed"]) for _ in each],
+            "created_at": asked,
+            "started_at": begun,
+            "finished_at": ended,
+            **{
+                name: [chance.choice([0, chance.randrange(10**6)]) for _ in each]
+                for name in ("read", "stored", "duplicate", "rejected")
+            },
+        },
+        SESSIONS,
+    )
+
+
+def attempts(chance, project_ids):
+    """Attempts with every outcome, some for no project."""
+    each = range(ATTEMPTS)
+    return _table(
+        ARCHIVE_REQUEST_ATTEMPTS,
+        {
+            "id": [number + 1 for number in each],
+            "archive_source": [chance.choice(SOURCES) for _ in each],
+            "outcome": [chance.choice(["ok", "ok", *Outcome]) for _ in each],
+            "latency_ms": [chance.choice([None, 0.0, 12.5, chance.random() * 10_000]) for _ in each],
+            "bytes": [_length(chance) for _ in each],
+            "requested_at": [_time(chance).replace(tzinfo=UTC) for _ in each],
+            "project_id": [chance.choice([*project_ids, None]) for _ in each],
+            "rows": [chance.choice([None, chance.randrange(1000)]) for _ in each],
+            "retry": [chance.choice([0, 0, 1, 2]) for _ in each],
+        },
+        ATTEMPTS,
     )
 
 
@@ -196,6 +266,16 @@ def project_ids(database):
 
 
 @cache
+def small_tables(*project_ids):
+    """Rows of the tables that are not imported, made once."""
+    chance = random.Random(SEED + 3)
+    return (SCRAPE_SESSIONS, sessions(chance, project_ids)), (
+        ARCHIVE_REQUEST_ATTEMPTS,
+        attempts(chance, project_ids),
+    )
+
+
+@cache
 def batches(*project_ids):
     """The same captures and pages each time, made once."""
     chance = random.Random(SEED)
@@ -204,13 +284,32 @@ def batches(*project_ids):
 
 @pytest.fixture(scope="module")
 def filled(database, lake, project_ids):
-    """Both stores with the same captures and pages; the projects' ids."""
+    """Both stores with the same rows; the projects' ids."""
     for table, batch in batches(*project_ids):
         with database.connection() as conn:
             stored = rows.insert_new(conn, table, batch)
         lake.append(table, stored)
+    for table, batch in small_tables(*project_ids):
+        names = ", ".join(f'"{name}"' for name in batch.column_names)
+        values = ", ".join(["%s"] * batch.num_columns)
+        with database.connection() as conn, conn.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {table.postgres_table} ({names}) OVERRIDING SYSTEM VALUE VALUES ({values})",
+                [list(row.values()) for row in batch.to_pylist()],
+            )
+        lake.append(table, batch)
+    with database.connection() as conn:
+        names = conn.execute("SELECT id, name, created_at FROM projects").fetchall()
+    columns = dict(zip(("id", "name", "created_at"), zip(*names, strict=True), strict=True))
+    lake.append(PROJECTS, _table(PROJECTS, columns, len(names)))
     followed(database, lake)
     return project_ids
+
+
+@pytest.fixture(scope="module")
+def stored(filled):
+    """What both stores hold, as plain rows by the name of the table."""
+    return {table.name: batch.to_pylist() for table, batch in [*batches(*filled), *small_tables(*filled)]}
 
 
 @pytest.fixture

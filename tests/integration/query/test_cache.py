@@ -17,7 +17,8 @@ from chronolake.telemetry import metrics
 TIMELINE = QUESTIONS["domain_timeline"]
 ROW = {
     **dict.fromkeys(TIMELINE.row.model_fields, 1),
-    "period": date(2014, 6, 1),
+    "period": datetime(2014, 6, 1),
+    "error_rate": 0.1,
     "first": datetime(2014, 6, 1, 12, 30, 0, 5),
     "last": datetime(2014, 6, 2),
     "bytes": None,
@@ -58,6 +59,10 @@ def test_rows_come_back_as_they_went_in():
         name: type(value) for name, value in ROW.items()
     }
     assert kept.get("nothing", TIMELINE) == []
+    growth = QUESTIONS["growth"]
+    days = [dict.fromkeys(growth.row.model_fields, 1) | {"period": date(2014, 6, 1)}]
+    kept.put("days", growth, days)
+    assert kept.get("days", growth) == days
 
 
 def test_a_key_is_of_one_question_its_values_scope_and_snapshot():

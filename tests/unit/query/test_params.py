@@ -101,6 +101,33 @@ def test_a_limit_has_bounds(given, ok):
             read("top_domains", params, {"limit": given})
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("news", ("news",)),
+        (" news , blogs,news", ("news", "blogs")),
+        (["a,b", 7, "a,b"], ("a,b", "7")),
+        (",".join(["x"] * 99), ("x",)),
+        ([str(number) for number in range(50)], tuple(str(number) for number in range(50))),
+        ("", None),
+        ("news,,blogs", None),
+        ([], None),
+        (7, None),
+        ({"news": 1}, None),
+        ([None], None),
+        (["a\x00"], None),
+        ([str(number) for number in range(51)], None),
+    ],
+)
+def test_projects_are_a_text_with_commas_or_a_list(given, found):
+    params = QUESTIONS["projects_comparison"].params
+    if found is None:
+        with pytest.raises(ParameterInvalid, match="projects"):
+            read("projects_comparison", params, {"projects": given})
+    else:
+        assert read("projects_comparison", params, {"projects": given}).projects == found
+
+
 def test_an_unknown_question_names_its_neighbour():
     with pytest.raises(QuestionUnknown) as caught:
         _question("domain_timelin")

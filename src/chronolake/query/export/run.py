@@ -121,7 +121,7 @@ class Exporter:
     ) -> tuple[int, int]:
         """Rows written, and files of the lake among the written ones."""
         values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
-        scope = narrowed(self._database, scope, values.pop("project"))
+        scope = narrowed(self._database, scope, values)
         meant = captures.statement(values, scope)
         if path.suffix or format_ is not Format.PARQUET:
             return self._write(meant.text, meant.values, path, format_, on_progress), 0
@@ -143,7 +143,7 @@ class Exporter:
         if question is None:
             raise QuestionUnknown(f"there is no question {name[:200]!r}, and no export of that name")
         values = read(question.name, question.params, params).model_dump()
-        scope = narrowed(self._database, scope, values.pop("project", None))
+        scope = narrowed(self._database, scope, values)
         if scope.project_ids is not None:
             values[SCOPE_PARAMETER] = sorted(scope.project_ids)
         return written(question, Engine.DUCKDB, scoped=scope.project_ids is not None), values

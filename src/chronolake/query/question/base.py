@@ -31,7 +31,29 @@ WithoutStatus = Annotated[int, Field(description="captures without a status, as 
 Revisits = Annotated[int, Field(description="captures that are revisits")]
 Bytes = Annotated[int | None, Field(description="sum of content_length, bytes; null where none is known")]
 Domains = Annotated[int, Field(description="different domains")]
+Urls = Annotated[int, Field(description="different URLs, by URL key")]
+Failed = Annotated[int, Field(description="captures with status 400 to 599")]
+ErrorRate = Annotated[
+    float | None,
+    Field(description="failed captures to captures with a status, 0 to 1; null where none has a status"),
+]
+SuccessRate = Annotated[
+    float | None,
+    Field(description="ok captures to captures with a status, 0 to 1; null where none has a status"),
+]
+ActiveDays = Annotated[int, Field(description="different days with a capture, UTC")]
+MedianBytes = Annotated[int | None, Field(description="content_length of the median capture, bytes")]
+P95Bytes = Annotated[int | None, Field(description="content_length that 95 % do not exceed, bytes")]
 Digests = Annotated[int, Field(description="different digests, the empty body's left out")]
+Pages = Annotated[int, Field(description="pages")]
+Words = Annotated[int | None, Field(description="sum of word_count, words")]
+MedianWords = Annotated[
+    int | None, Field(description="word_count that half of the pages do not exceed, words")
+]
+Scored = Annotated[int, Field(description="of these pages, ones with a score from 0 to 1")]
+MeanQuality = Annotated[
+    float | None, Field(description="mean of the scores from 0 to 1, to the millionth; null without any")
+]
 First = Annotated[Moment | None, Field(description="first capture, UTC")]
 Last = Annotated[Moment | None, Field(description="last capture, UTC")]
 Period = Annotated[date, Field(description="first day of the period, UTC")]
@@ -69,7 +91,8 @@ class Question:
 
     Its text is `sql/<name>.sql`, in DuckDB's dialect over the tables of the registry, with parameters as `$name`. It
     never sees a project: the scope decides which rows those tables show. `path` is its own place under the API's
-    analytics, with parameters in braces; every question can be asked by its name as well.
+    analytics, with parameters in braces; every question can be asked by its name as well. Where `method` is POST, its
+    own place takes the parameters as a JSON object.
     """
 
     name: str
@@ -78,6 +101,7 @@ class Question:
     row: type[Row]
     query_type: QueryType
     path: str | None = None
+    method: str = "GET"
 
     @cached_property
     def sql(self) -> str:

@@ -20,7 +20,9 @@ def page() -> str:
 def _section(question: Question) -> str:
     lines = [f"### {question.name}", "", question.sentence, ""]
     if question.path is not None:
-        lines += [f"`GET /api/v1/analytics{question.path}`", ""]
+        place = f"`{question.method} /api/v1/analytics{question.path}`"
+        told = f"{place}, parameters in a JSON object" if question.method == "POST" else place
+        lines += [told, ""]
     lines += _table("parameter", question.params)
     lines += _table("column", question.row)
     return "\n".join(lines)

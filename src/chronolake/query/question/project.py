@@ -5,26 +5,34 @@ from typing import Annotated
 from pydantic import Field
 
 from chronolake.query.moment import EARLIEST, LATEST
-from chronolake.query.params import End, Interval, Params, Project, Start
+from chronolake.query.params import End, Interval, Limit, Params, Project, Projects, Start
 from chronolake.query.question.base import (
     ByPeriod,
     Bytes,
     Captures,
     ClientErrors,
+    Digests,
     Domains,
+    Failed,
     First,
     InTime,
     Last,
+    MeanQuality,
+    MedianWords,
     OfProject,
     Ok,
     OneInterval,
+    Pages,
     Period,
     Question,
     Redirects,
     Revisits,
     Row,
+    Scored,
     ServerErrors,
+    Urls,
     WithoutStatus,
+    Words,
 )
 from chronolake.query.route import QueryType
 
@@ -34,6 +42,28 @@ class ProjectPerformance(Params):
 
     project: Project
     interval: OneInterval = Interval.MONTH
+    start: Start = EARLIEST
+    end: End = LATEST
+
+
+class OneProject(Params):
+    """Which project, in which time range."""
+
+    project: Project
+    start: Start = EARLIEST
+    end: End = LATEST
+
+
+class Duplicates(OneProject):
+    """Which project, and how many digests."""
+
+    limit: Limit = 100
+
+
+class ProjectsComparison(Params):
+    """Which projects, in which time range."""
+
+    projects: Projects
     start: Start = EARLIEST
     end: End = LATEST
 
@@ -91,6 +121,79 @@ class ProjectMimeRow(Row):
     bytes: Bytes
 
 
+class ComparisonRow(Row):
+    """One project beside others."""
+
+    project_id: Annotated[int, Field(description="the project")]
+    project: Annotated[str, Field(description="its name")]
+    captures: Captures
+    urls: Urls
+    domains: Domains
+    digests: Digests
+    ok: Ok
+    failed: Failed
+    revisits: Revisits
+    bytes: Bytes
+    pages: Pages
+    mean_quality: MeanQuality
+    first: First
+    last: Last
+
+
+class LanguageQualityRow(Row):
+    """One language of a project's pages."""
+
+    language: Annotated[str | None, Field(description="main language, ISO-639-1; null where unknown")]
+    pages: Pages
+    words: Words
+    median_words: MedianWords
+    scored: Scored
+    mean_quality: MeanQuality
+    low_quality_share: Annotated[
+        float | None, Field(description="scores below 0.5 to all scores from 0 to 1; null without any")
+    ]
+
+
+class EfficiencyRow(Row):
+    """The scrape sessions of one state."""
+
+    state: Annotated[str, Field(description="waiting, running, done or failed")]
+    sessions: Annotated[int, Field(description="scrape sessions")]
+    read: Annotated[int, Field(description="captures that the archives gave")]
+    stored: Annotated[int, Field(description="of these, new ones")]
+    duplicate: Annotated[int, Field(description="of these, stored before")]
+    rejected: Annotated[int, Field(description="of these, ones that could not be stored")]
+    stored_share: Annotated[
+        float | None, Field(description="stored captures to read ones; null where none was read")
+    ]
+    ended: Annotated[int, Field(description="sessions that began and ended; times are theirs alone")]
+    median_seconds: Annotated[
+        int | None, Field(description="seconds from begin to end that half of these do not exceed")
+    ]
+    p95_seconds: Annotated[
+        int | None, Field(description="seconds from begin to end that 95 % of these do not exceed")
+    ]
+    read_per_second: Annotated[
+        float | None,
+        Field(description="captures that these read, per second; null where they took no second"),
+    ]
+
+
+class DuplicateRow(Row):
+    """One content that was captured more than once, or the empty body."""
+
+    digest: Annotated[str, Field(description="digest of the payload")]
+    empty_body: Annotated[
+        bool, Field(description="whether it is the empty body's, which comes last and beyond the limit")
+    ]
+    captures: Captures
+    urls: Urls
+    revisits: Revisits
+    bytes: Bytes
+    first: First
+    last: Last
+
+
 QUESTIONS = (
     Question(
         "project_performance",
@@ -120,5 +223,38 @@ QUESTIONS = (
         InTime,
         ProjectMimeRow,
         QueryType.AGGREGATION,
+    ),
+    Question(
+        "projects_comparison",
+        "How do projects compare?",
+        ProjectsComparison,
+        ComparisonRow,
+        QueryType.AGGREGATION,
+        path="/projects/comparison",
+        method="POST",
+    ),
+    Question(
+        "project_content_quality",
+        "How good is the content of a project's pages, by language?",
+        OneProject,
+        LanguageQualityRow,
+        QueryType.AGGREGATION,
+        path="/projects/{project_id}/content-quality",
+    ),
+    Question(
+        "scraping_efficiency",
+        "How much did a project's scrape sessions bring, and how long did they take?",
+        OneProject,
+        EfficiencyRow,
+        QueryType.AGGREGATION,
+        path="/projects/{project_id}/scraping-efficiency",
+    ),
+    Question(
+        "duplicates",
+        "Which contents of a project were captured most often?",
+        Duplicates,
+        DuplicateRow,
+        QueryType.AGGREGATION,
+        path="/projects/{project_id}/duplicates",
     ),
 )

@@ -16,4 +16,24 @@ ASKED = {
         {"start": "2016"},
     ],
     "project_mime": [{}, {"project": "news"}, {"start": "2012"}],
+    "projects_comparison": [
+        {"projects": "news,blogs"},
+        {"projects": ["blogs"], "start": "2012", "end": "2014"},
+        {"projects": "blogs, news", "end": "1960"},
+    ],
+    "project_content_quality": [
+        {"project": "news"},
+        {"project": "blogs", "start": "2012", "end": "2014"},
+        {"project": "blogs", "end": "1960"},
+    ],
+    "scraping_efficiency": [
+        {"project": "news"},
+        {"project": "blogs", "start": "2012", "end": "2014"},
+        {"project": "blogs", "end": "1960"},
+    ],
+    "duplicates": [
+        {"project": "news"},
+        {"project": "blogs", "limit": "7", "start": "2012"},
+        {"project": "blogs", "end": "1960"},
+    ],
 }
