@@ -28,6 +28,16 @@ def test_a_narrow_terminal_breaks_a_moment_between_date_and_time_and_no_title(ca
     assert out.count("2024-12-31 ") == out.count("01:02:03Z") == 2
 
 
+def test_a_column_of_days_shows_no_midnights(capsys, monkeypatch):
+    monkeypatch.setattr(output.stdout, "width", 100)
+    rows = [{"period": datetime(2024, 1, day), "last": datetime(2024, 1, 1, day)} for day in (1, 2)]
+    print_rows(rows)
+    out = capsys.readouterr().out
+    assert "2024-01-02 " in out
+    assert "00:00:00Z" not in out
+    assert out.count("2024-01-01 01:00:00Z") == 1
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -50,8 +50,11 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
             table.add_column(
                 key, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold"
             )
+        days = {key for key in rows[0] if all(_is_day(row[key]) for row in rows)}
         for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
+            table.add_row(
+                *(f"{value:%Y-%m-%d}" if key in days else _cell(value) for key, value in row.items())
+            )
     else:
         stdout.print("[dim]no rows[/dim]")
         return
@@ -81,6 +84,10 @@ def error_document(error: ChronolakeError) -> dict[str, str]:
 def _shown(text: str) -> str:
     """`text` with control characters written out: what archives hold must not steer the terminal."""
     return escape(_CONTROL.sub(lambda found: repr(found[0])[1:-1], text))
+
+
+def _is_day(value: object) -> bool:
+    return isinstance(value, datetime) and value.time() == time.min
 
 
 def _cell(value: object) -> str:
