@@ -235,6 +235,10 @@ class QuerySettings(_Section):
         default=10_000, ge=1, le=10_000_000, alias="CHRONOLAKE_QUERY_MAX_ROWS",
         description="Rows that an ad-hoc SQL answer holds at most.",
     )  # fmt: skip
+    max_bytes: int = Field(
+        default=64 * 2**20, ge=1024, le=2**34, alias="CHRONOLAKE_QUERY_MAX_BYTES",
+        description="Bytes that an ad-hoc SQL answer holds at most.",
+    )  # fmt: skip
     export_timeout_s: float = Field(
         default=3600, gt=0, le=7 * 86_400, alias="CHRONOLAKE_EXPORT_TIMEOUT_S",
         description="Seconds after which an export is stopped.",

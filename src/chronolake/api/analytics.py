@@ -7,22 +7,18 @@ written out of that model.
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic_core import from_json
-from starlette.requests import ClientDisconnect
 
 from chronolake.api import problems
+from chronolake.api.bodies import read_object
 from chronolake.errors import ParameterInvalid
 from chronolake.query import QUESTIONS, HybridQueryRouter, Meta, Question, Scope
 
 #: Where the questions lie; the version changes when an answer's form does.
 PREFIX = "/api/v1/analytics"
-#: Parameters are names and times: a body beyond this is no question.
-MAX_BODY_BYTES = 64 * 1024
 _ENGINE = {
     "name": "engine",
     "in": "query",
@@ -150,7 +146,7 @@ def _asking(question: Question) -> Callable[[Request], Awaitable[Response]]:
                 hint="Here a question's parameters stand in the body, a JSON object.",
                 parameter=name,
             )
-        return await _answer(request, question.name, await _object(request), options)
+        return await _answer(request, question.name, await read_object(request), options)
 
     return ask_with_body if question.method == "POST" else ask
 
@@ -165,29 +161,6 @@ def _query(request: Request) -> tuple[dict[str, Any], dict[str, str]]:
     names = {option["name"] for option in _OPTIONS}
     own = {name: value for name, value in given.items() if name not in names}
     return own, {name: value for name, value in given.items() if name in names}
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    """The JSON object that is the request's body; no more of it is read than it may have."""
-    held = bytearray()
-    try:
-        async for piece in request.stream():
-            held += piece
-            if len(held) > MAX_BODY_BYTES:
-                raise HTTPException(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MAX_BODY_BYTES} bytes"
-                )
-    except ClientDisconnect:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body broke off") from None
-    try:
-        found = from_json(bytes(held), allow_inf_nan=False)
-    except ValueError as error:
-        raise ParameterInvalid(
-            f"the body is not JSON: {error}", hint="Write the parameters as a JSON object."
-        ) from None
-    if not isinstance(found, dict):
-        raise ParameterInvalid("the body is no JSON object", hint="Write the parameters as a JSON object.")
-    return found
 
 
 async def _answer(

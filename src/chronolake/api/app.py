@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
-from chronolake.api import analytics, health, pages, problems
+from chronolake.api import analytics, health, pages, problems, sql
 from chronolake.api.front import Front
 from chronolake.errors import ChronolakeError, SettingsError
 from chronolake.oltp import ledger
@@ -50,6 +50,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(analytics.routes())
+    app.include_router(sql.routes())
     app.include_router(_operations())
     problems.install(app)
     app.add_middleware(Front)

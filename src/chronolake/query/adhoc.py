@@ -7,8 +7,10 @@ outside the lake, loads nothing and configures nothing.
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 from sqlglot import exp
 
 from chronolake.errors import SqlRefused
@@ -21,6 +23,8 @@ from chronolake.query.route import Engine
 from chronolake.query.scope import Scope
 from chronolake.query.text import SCOPE_PARAMETER, rendered, scope_laid_over, tables_read
 
+#: Rows that are fetched at a time.
+_PIECE_ROWS = 1000
 #: The engine's own functions that change nothing, by the engine's version: asking takes a few milliseconds.
 _functions_known: dict[str, frozenset[str]] = {}
 #: What DuckDB says of a text that it understands but will not run: the text is at fault, not the lake.
@@ -29,31 +33,81 @@ _AT_FAULT = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError
 
 @dataclass(frozen=True)
 class Found:
-    """Rows, at most as many as were asked for; `truncated` where there were more."""
+    """Rows, or the same as a table, at most as many as were allowed; `cut` says by which limit there are not all."""
 
     rows: Rows
+    table: pa.Table | None
     fresh: Freshness
-    truncated: bool
+    cut: str | None
 
 
-def run(lake: Lake, database: Database, text: str, scope: Scope, *, limit: int, timeout_s: float) -> Found:
-    """Run one SELECT about the projects in scope; at most `limit` rows.
+@dataclass(frozen=True)
+class Limits:
+    """What an answer may have at most: `rows`, `bytes` in memory, and seconds to be found in."""
+
+    rows: int
+    bytes: int
+    timeout_s: float
+
+
+def run(
+    lake: Lake, database: Database, text: str, scope: Scope, limits: Limits, *, as_table: bool = False
+) -> Found:
+    """Run one SELECT about the projects in scope; a table of Arrow instead of rows where that is asked for.
 
     Raises:
         SqlRefused: it is not one SELECT over known tables, or the engine does not understand it.
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    statement, values = prepared(text, scope, limit=limit)
-    with lake.errors_translated(), lake.sandbox() as cursor, interrupting(cursor, timeout_s):
+    statement, values = prepared(text, scope, limit=limits.rows)
+    table = None
+    rows: Rows = []
+    with lake.errors_translated(), lake.sandbox() as cursor, interrupting(cursor, limits.timeout_s):
         try:
             guard.checked_again(_serialized(cursor, statement), _functions(cursor))
             with database.connection() as conn:
                 fresh = freshness.of_lake(conn)
-            rows = rows_of(cursor, cursor.execute(statement, values).fetchmany(limit + 1))
+            cursor.execute(statement, values)
+            if as_table:
+                table, cut = _table(cursor, limits)
+            else:
+                rows, cut = _rows(cursor, limits)
         except _AT_FAULT as error:
             raise SqlRefused(f"DuckDB: {guard.first_line(error)}") from None
-    return Found(rows=rows[:limit], fresh=fresh, truncated=len(rows) > limit)
+    return Found(rows, table, fresh, cut)
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, limits: Limits) -> tuple[Rows, str | None]:
+    found: list[tuple[Any, ...]] = []
+    size = 0
+    while piece := cursor.fetchmany(_PIECE_ROWS):
+        for row in piece:
+            # What a value takes as text is near enough to what it takes.
+            size += sum(len(str(value)) for value in row)
+            if size > limits.bytes or len(found) == limits.rows:
+                return rows_of(cursor, found), _cut(limits, by_rows=size <= limits.bytes)
+            found.append(row)
+    return rows_of(cursor, found), None
+
+
+def _table(cursor: duckdb.DuckDBPyConnection, limits: Limits) -> tuple[pa.Table, str | None]:
+    with cursor.to_arrow_reader(_PIECE_ROWS) as reader:
+        batches: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in reader:
+            size += batch.nbytes
+            if size > limits.bytes:
+                return pa.Table.from_batches(batches, reader.schema), _cut(limits, by_rows=False)
+            rows += batch.num_rows
+            batches.append(batch)
+        table = pa.Table.from_batches(batches, reader.schema)
+    return table.slice(0, limits.rows), _cut(limits, by_rows=True) if rows > limits.rows else None
+
+
+def _cut(limits: Limits, *, by_rows: bool) -> str:
+    most = f"{limits.rows} rows" if by_rows else f"{limits.bytes} bytes"
+    return f"cut to {most}; there are more"
 
 
 def prepared(text: str, scope: Scope, *, limit: int) -> tuple[str, dict[str, list[int]]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from chronolake.query.route import Engine
@@ -30,7 +31,8 @@ class Meta(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows as mappings, and where they come from."""
+    """Rows as mappings, or the same as a table where SQL was asked for one, and where they come from."""
 
     rows: list[dict[str, Any]]
     meta: Meta
+    table: pa.Table | None = None

@@ -161,8 +161,12 @@ class HybridQueryRouter:
             raise
         return answer
 
-    async def sql(self, text: str, *, scope: Scope, limit: int | None = None) -> Answer:
+    async def sql(
+        self, text: str, *, scope: Scope, limit: int | None = None, as_table: bool = False
+    ) -> Answer:
         """Answer one SELECT over the lake's tables, at most `limit` rows (the setting's by default).
+
+        With `as_table` the answer has a table of Arrow, in the engine's own types, and no rows.
 
         Raises:
             SqlRefused: it is not one SELECT over known tables, or the engine does not understand it.
@@ -171,19 +175,18 @@ class HybridQueryRouter:
         """
         if self._lake is None:
             raise self._no_lake("SQL is answered by the lake alone")
-        lake = self._lake
-        most = min(limit or self._settings.query.max_rows, self._settings.query.max_rows)
+        lake, asked = self._lake, self._settings.query
+        limits = adhoc.Limits(min(limit or asked.max_rows, asked.max_rows), asked.max_bytes, asked.timeout_s)
         started = time.perf_counter()
 
         def work() -> Answer:
-            found = adhoc.run(
-                lake, self._database, text, scope, limit=most, timeout_s=self._settings.query.timeout_s
-            )
+            found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
             chosen = Route(Engine.DUCKDB, "SQL is answered by the lake", route.Reason.ASKED)
-            notes = [f"cut to {most} rows; there are more"] if found.truncated else []
-            return _answered(
-                "sql", found.rows, chosen, found.fresh, started, notes=notes, truncated=found.truncated
+            notes = [] if found.cut is None else [found.cut]
+            answer = _answered(
+                "sql", found.rows, chosen, found.fresh, started, notes=notes, truncated=found.cut is not None
             )
+            return replace(answer, table=found.table)
 
         try:
             return await self._workers.run(work)
