@@ -57,7 +57,7 @@ def _fresh_enough(database: Database, demand: Demand) -> Freshness:
     """How fresh the lake is, once that is enough."""
     deadline = time.monotonic() + WAIT_S
     while True:
-        with database.connection() as conn:
+        with database.glance() as conn:
             fresh = freshness.of_lake(conn)
         unmet = demand.unmet(fresh)
         if unmet is None:

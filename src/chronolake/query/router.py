@@ -211,7 +211,7 @@ class HybridQueryRouter:
         asked = _Asked(question, values, scope, chosen, started, at, demand)
         if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
             return asked, None
-        with self._database.connection() as conn:
+        with self._database.glance() as conn:
             fresh = freshness.of_lake(conn)
         asked = replace(asked, fresh=fresh)
         if fresh.as_of_lsn is None or fresh.snapshot_id is None or demand.unmet(fresh) is not None:
@@ -259,7 +259,7 @@ class HybridQueryRouter:
 
     def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
         """Keep an answer of the lake, if no commit came while it was computed: then its snapshot is known."""
-        with self._database.connection() as conn:
+        with self._database.glance() as conn:
             snapshot_id = freshness.of_lake(conn).snapshot_id
         if snapshot_id is not None and snapshot_id == before.snapshot_id:
             self._cache.put(
