@@ -8,6 +8,9 @@ import duckdb
 
 from chronolake.errors import QueryTimeout
 
+#: Seconds between two interrupts of one cursor.
+_AGAIN_S = 0.05
+
 
 @contextmanager
 def interrupting(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
@@ -18,15 +21,21 @@ def interrupting(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterato
     Raises:
         QueryTimeout: the deadline passed while a statement ran.
     """
+    ended = threading.Event()
     passed = threading.Event()
 
     def stop() -> None:
+        if ended.wait(timeout_s):
+            return
         passed.set()
-        cursor.interrupt()
+        # An interrupt between two statements stops neither: it is said again until the block has ended.
+        while True:
+            cursor.interrupt()
+            if ended.wait(_AGAIN_S):
+                return
 
-    timer = threading.Timer(timeout_s, stop)
-    timer.daemon = True
-    timer.start()
+    watcher = threading.Thread(target=stop, name="deadline", daemon=True)
+    watcher.start()
     try:
         yield
     except duckdb.InterruptException:
@@ -34,6 +43,6 @@ def interrupting(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterato
             raise
         raise QueryTimeout(f"the query was stopped after {timeout_s:g} s", timeout_s=timeout_s) from None
     finally:
-        timer.cancel()
-        # A timer that fires now would stop the cursor's next query.
-        timer.join()
+        ended.set()
+        # A watcher that speaks now would stop the cursor's next query.
+        watcher.join()

@@ -1,5 +1,7 @@
 """A deadline stops the query that runs, and only that."""
 
+import threading
+
 import duckdb
 import pytest
 
@@ -31,3 +33,16 @@ def test_a_query_in_time_is_answered(connection):
 def test_other_errors_come_through(connection):
     with pytest.raises(duckdb.CatalogException), interrupting(connection, 60):
         connection.execute("SELECT * FROM nowhere")
+
+
+def two_statements(connection, pause_s):
+    connection.execute("SELECT 1").fetchall()
+    # The deadline passes while no statement runs.
+    threading.Event().wait(pause_s)
+    connection.execute(ENDLESS).fetchall()
+
+
+def test_a_deadline_that_passes_between_two_statements_stops_the_next(connection):
+    with pytest.raises(QueryTimeout), interrupting(connection, 0.01):
+        two_statements(connection, 0.1)
+    assert connection.execute("SELECT 1").fetchone() == (1,)
