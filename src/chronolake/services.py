@@ -13,6 +13,7 @@ from chronolake.lake import Lake, LakeMaintenance
 from chronolake.loop import Loop
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter
+from chronolake.query.export import Exporter
 from chronolake.settings import Settings
 from chronolake.sync import DataSyncService
 from chronolake.telemetry import logs
@@ -32,6 +33,7 @@ class Reading:
     lake: Lake | None
     lake_error: LakeError | None
     router: HybridQueryRouter
+    exporter: Exporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
             lake=lake,
             lake_error=error,
             router=_router(stack, settings, database, lake, error),
+            exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
         )
 
 
@@ -91,6 +94,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             sync=sync,
             pipeline=pipeline,
             router=router,
+            exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),
             loops=_loops(sync, lake, settings),
         )

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 from pyarrow import ipc
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from chronolake.api import problems
 from chronolake.api.bodies import read_object
-from chronolake.errors import ParameterInvalid
 from chronolake.query import Answer, HybridQueryRouter, Meta, Scope
+from chronolake.query.params import Params, read
 
 PATH = "/api/v1/sql"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -33,10 +33,8 @@ class Form(StrEnum):
     ARROW = "arrow"
 
 
-class SqlRequest(BaseModel):
+class SqlRequest(Params):
     """One SELECT, and how its answer is wanted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sql: str = Field(description="one SELECT over the lake's tables")
     limit: int | None = Field(default=None, ge=1, description="rows at most; the setting's by default")
@@ -52,23 +50,13 @@ class SqlRows(BaseModel):
 
 async def sql(request: Request) -> Response:
     """One read-only SELECT over the lake's tables, in a sandbox."""
-    asked = _read(await read_object(request))
+    asked = read("sql", SqlRequest, await read_object(request))
     router: HybridQueryRouter = request.app.state.services.router
     # The API listens on loopback and knows no accounts yet: who can reach it may see everything.
     answer = await router.sql(
         asked.sql, scope=Scope.everything(), limit=asked.limit, as_table=asked.format is Form.ARROW
     )
     return _FORMS[asked.format](answer)
-
-
-def _read(given: Mapping[str, Any]) -> SqlRequest:
-    try:
-        return SqlRequest.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "body"
-        takes = "; ".join(f"{field}: {about.description}" for field, about in SqlRequest.model_fields.items())
-        raise ParameterInvalid(f"{name}: {first['msg']}", hint=takes, parameter=name) from None
 
 
 def _json(answer: Answer) -> Response:

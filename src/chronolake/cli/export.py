@@ -9,9 +9,8 @@ from rich.progress import Progress as Bar
 
 from chronolake.cli.ask import parameters
 from chronolake.cli.output import print_json, print_rows, stderr
-from chronolake.errors import EngineUnavailable
 from chronolake.query import Scope
-from chronolake.query.export import Exporter, Format, Progress
+from chronolake.query.export import Format, Progress
 from chronolake.services import open_reading
 from chronolake.settings import load
 
@@ -30,29 +29,27 @@ def export(
     """Export captures, or the answer of a question; its parameters follow as --name value."""
     form = Format.of(to, format_)
     params = parameters(context.args)
-    with open_reading(load()) as stores:
-        if stores.lake is None:
-            reason = stores.lake_error.message if stores.lake_error else "analytics are switched off"
-            raise EngineUnavailable(f"exports are read from the lake: {reason}")
-        exporter = Exporter(database=stores.database, lake=stores.lake, settings=stores.settings)
-        with Bar(
+    with (
+        open_reading(load()) as stores,
+        Bar(
             TextColumn("exporting"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=stderr
-        ) as bar:
-            task = bar.add_task("export", total=None)
+        ) as bar,
+    ):
+        task = bar.add_task("export", total=None)
 
-            def show(progress: Progress) -> None:
-                if progress.share is not None:
-                    bar.update(task, completed=progress.share, total=1)
+        def show(progress: Progress) -> None:
+            if progress.share is not None:
+                bar.update(task, completed=progress.share, total=1)
 
-            found = exporter.export(
-                what,
-                params,
-                scope=Scope.everything(),
-                path=to,
-                format_=form,
-                replace=replace,
-                on_progress=show,
-            )
+        found = stores.exporter.export(
+            what,
+            params,
+            scope=Scope.everything(),
+            path=to,
+            format_=form,
+            replace=replace,
+            on_progress=show,
+        )
     document = vars(found) | {"path": str(found.path)}
     if as_json:
         print_json(document)

@@ -1,7 +1,6 @@
 """`HybridQueryRouter`: each question goes to the engine that answers it best; the answer says which and why."""
 
 import asyncio
-import difflib
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from chronolake.errors import (
     LakeError,
     LakeUnavailable,
     ParameterInvalid,
-    QuestionUnknown,
 )
 from chronolake.lake import Lake
 from chronolake.oltp import Database
@@ -26,10 +24,10 @@ from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_pos
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
-from chronolake.query.question import QUESTIONS, Question
+from chronolake.query.question import Question, named
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
-from chronolake.query.text import SCOPE_PARAMETER, written
+from chronolake.query.text import bound, written
 from chronolake.query.workers import Workers
 from chronolake.settings import Settings
 from chronolake.telemetry import logs, metrics
@@ -143,7 +141,7 @@ class HybridQueryRouter:
             EngineUnavailable: the engine that was asked for is not there, or too many queries wait.
             DatabaseError: PostgreSQL could not answer.
         """
-        question = _question(name)
+        question = named(name)
         started = time.perf_counter()
         try:
             at = None if as_of is None else _past(as_of)
@@ -268,20 +266,20 @@ class HybridQueryRouter:
 
     def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = asked.scope.project_ids is not None
-        bound = _bound(asked.values, asked.scope)
+        values = bound(asked.values, asked.scope)
         timeout_s = self._settings.query.timeout_s
 
         def run(engine: Engine) -> tuple[Rows, Freshness]:
             text = written(asked.question, engine, scoped=scoped)
             if engine is Engine.POSTGRES:
-                return run_postgres(self._database, text, bound, timeout_s)
+                return run_postgres(self._database, text, values, timeout_s)
             if self._lake is None:
                 raise self._no_lake("duckdb answers over the lake")
             return run_duckdb(
                 self._lake,
                 self._database,
                 text,
-                bound,
+                values,
                 timeout_s,
                 whole=asked.chosen_freely,
                 demand=asked.demand,
@@ -306,7 +304,7 @@ class HybridQueryRouter:
         scoped = scope.project_ids is not None
         text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
         timeout_s = self._settings.query.timeout_s
-        return run_duckdb_as_of(self._lake, snapshot, text, _bound(values, scope), timeout_s)
+        return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
 
 
 def _answered(
@@ -337,22 +335,6 @@ def _answered(
         notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
     )
     return Answer(rows=rows, meta=meta)
-
-
-def _question(name: str) -> Question:
-    found = QUESTIONS.get(name)
-    if found is None:
-        near = difflib.get_close_matches(name, QUESTIONS, n=1)
-        hint = f"Did you mean {near[0]}? {QuestionUnknown.hint}" if near else None
-        raise QuestionUnknown(f"there is no question {name[:200]!r}", hint=hint)
-    return found
-
-
-def _bound(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-    """The values of a statement's parameters, the scope's among them."""
-    if scope.project_ids is None:
-        return dict(values)
-    return {**values, SCOPE_PARAMETER: sorted(scope.project_ids)}
 
 
 def _past(as_of: object) -> datetime:

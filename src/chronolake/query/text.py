@@ -5,8 +5,9 @@ Which name is a table and which a CTE is decided here as the engines decide it, 
 be a table without a scope.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -15,6 +16,7 @@ from chronolake.capture.columns import CDX_RECORDS, TABLES, Table
 from chronolake.errors import SqlRefused
 from chronolake.query.question import Question
 from chronolake.query.route import Engine
+from chronolake.query.scope import Scope
 
 #: Name of the parameter that holds the project ids of the scope.
 SCOPE_PARAMETER = "scope_project_ids"
@@ -29,12 +31,19 @@ def written(question: Question, engine: Engine, *, scoped: bool, snapshot_id: in
 
     With `snapshot_id` every table is read as it was in that snapshot of the lake.
     """
-    tree = sqlglot.parse_one(question.sql, read="duckdb")
+    tree = question.tree.copy()
     if snapshot_id is not None:
         tree = as_in_snapshot(tree, snapshot_id)
     if scoped:
         tree = scope_laid_over(tree)
     return rendered(tree, engine)
+
+
+def bound(values: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The values of a statement's parameters, the scope's among them."""
+    if scope.project_ids is None:
+        return dict(values)
+    return {**values, SCOPE_PARAMETER: sorted(scope.project_ids)}
 
 
 def rendered(tree: exp.Expr, engine: Engine) -> str:

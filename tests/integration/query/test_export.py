@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,21 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+import sqlglot
 
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.errors import OutputError, ParameterInvalid, QueryTimeout, QuestionUnknown
-from chronolake.query import Scope
-from chronolake.query.export import Exporter, Format
+from chronolake.errors import (
+    EngineUnavailable,
+    LakeUnavailable,
+    OutputError,
+    ParameterInvalid,
+    QueryTimeout,
+    QuestionUnknown,
+)
+from chronolake.query import QUESTIONS, Question, Scope
+from chronolake.query.export import Exporter, Format, formats
 from chronolake.query.export import run as run_module
+from chronolake.query.params import Params
 
 EVERYTHING = Scope.everything()
 TIMED = "timestamp BETWEEN '2012-01-01' AND '2013-12-31 23:59:59.999999'"
@@ -167,12 +177,39 @@ def test_an_answer_is_the_same_as_the_one_that_is_asked_for(export, ask, tmp_pat
     assert rows == ask("domain_timeline", "duckdb", domain="host-3.example", interval="year").rows
 
 
-def test_texts_stay_texts_in_a_sheet(export, database, lake, follow, tmp_path):
-    found = export(to="some.xlsx", domain="host-3.example")
-    sheet = openpyxl.load_workbook(tmp_path / "some.xlsx").active
-    assert sheet.max_row == found.rows + 1
-    assert {cell.data_type for row in sheet.iter_rows(min_row=2) for cell in row} <= {"s", "n", "d", "b"}
-    assert not any(cell.hyperlink for row in sheet.iter_rows() for cell in row)
+def sheet(lake, make_settings, path, text):
+    with lake.cursor() as cursor:
+        return formats.writer_of(Format.XLSX, make_settings().parquet)(cursor, text, {}, path)
+
+
+def test_texts_stay_texts_in_a_sheet(lake, make_settings, tmp_path):
+    text = "SELECT '=1+1' AS formula, 'http://a.example/' AS link, true AS yes, 'NaN'::DOUBLE AS nan, NULL::INT AS none"
+    assert sheet(lake, make_settings, tmp_path / "a.xlsx", text) == 1
+    _, row = openpyxl.load_workbook(tmp_path / "a.xlsx").active.iter_rows()
+    assert [cell.value for cell in row[:3]] == ["=1+1", "http://a.example/", True]
+    assert row[0].data_type == "s"
+    assert row[1].hyperlink is None
+    assert row[4].value is None
+
+
+def test_what_a_sheet_cannot_hold_is_refused(lake, make_settings, monkeypatch, tmp_path):
+    with pytest.raises(OutputError, match="a is longer than the 32767 characters"):
+        sheet(lake, make_settings, tmp_path / "a.xlsx", "SELECT repeat('x', 32768) AS a")
+    monkeypatch.setattr(formats, "SHEET_ROWS", 10)
+    assert sheet(lake, make_settings, tmp_path / "b.xlsx", "SELECT * FROM range(10)") == 10
+    with pytest.raises(OutputError, match="more rows than the 10 of a sheet"):
+        sheet(lake, make_settings, tmp_path / "c.xlsx", "SELECT * FROM range(11)")
+
+
+def test_without_a_lake_it_says_why(database, make_settings, tmp_path, filled):
+    off = Exporter(database=database, lake=None, settings=make_settings())
+    with pytest.raises(EngineUnavailable, match="ANALYTICS_ENABLED"):
+        off.export("captures", {}, scope=EVERYTHING, path=tmp_path / "a.csv", format_=Format.CSV)
+    broken = Exporter(
+        database=database, lake=None, settings=make_settings(), lake_error=LakeUnavailable("it burned down")
+    )
+    with pytest.raises(EngineUnavailable, match="it burned down"):
+        broken.export("captures", {}, scope=EVERYTHING, path=tmp_path / "a.csv", format_=Format.CSV)
 
 
 def test_what_is_there_is_written_over_on_demand_only(export, tmp_path):
@@ -197,11 +234,26 @@ def test_nothing_is_left_of_an_export_that_fails(export, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         export(to="file/a.csv")
-    with pytest.raises(QueryTimeout):
-        export(
-            "archive_sources_comparison", to="a.csv", variables=[("CHRONOLAKE_EXPORT_TIMEOUT_S", "0.000001")]
-        )
     assert names_in(tmp_path) == ["file"]
+
+
+@dataclass(frozen=True)
+class Endless(Question):
+    """A question that takes longer than anybody waits."""
+
+    @property
+    def tree(self):
+        return sqlglot.parse_one(
+            "SELECT count(*) AS n FROM range(1000000) AS a, range(1000000) AS b", read="duckdb"
+        )
+
+
+def test_nothing_is_left_of_an_export_that_takes_too_long(export, monkeypatch, tmp_path):
+    known = QUESTIONS["top_domains"]
+    monkeypatch.setitem(QUESTIONS, "endless", Endless("endless", "?", Params, known.row, known.query_type))
+    with pytest.raises(QueryTimeout):
+        export("endless", to="a.csv", variables=[("CHRONOLAKE_EXPORT_TIMEOUT_S", "0.2")])
+    assert names_in(tmp_path) == []
 
 
 def test_progress_is_told_while_it_runs(export, monkeypatch, lake):

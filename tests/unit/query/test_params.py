@@ -7,7 +7,7 @@ import pytest
 from chronolake.errors import ParameterInvalid, QuestionUnknown
 from chronolake.query import QUESTIONS, HybridQueryRouter, Scope
 from chronolake.query.params import read
-from chronolake.query.router import _question
+from chronolake.query.question import named
 
 
 def timeline(**given):
@@ -130,7 +130,7 @@ def test_projects_are_a_text_with_commas_or_a_list(given, found):
 
 def test_an_unknown_question_names_its_neighbour():
     with pytest.raises(QuestionUnknown) as caught:
-        _question("domain_timelin")
+        named("domain_timelin")
     assert "domain_timeline" in caught.value.hint
 
 

@@ -193,7 +193,7 @@ def test_statements_are_written_once():
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
 def test_a_past_state_is_asked_of_every_table(question):
-    now = list(tables_read(sqlglot.parse_one(question.sql, read="duckdb")))
+    now = list(tables_read(question.tree))
     for scoped in (False, True):
         then = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=7)
         assert then.count("AT (VERSION => 7)") == len(now) > 0

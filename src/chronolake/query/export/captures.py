@@ -11,7 +11,7 @@ from chronolake.capture.columns import CDX_RECORDS
 from chronolake.query.params import Domain
 from chronolake.query.question.base import InTime
 from chronolake.query.scope import Scope
-from chronolake.query.text import SCOPE_PARAMETER
+from chronolake.query.text import SCOPE_PARAMETER, bound
 
 #: What this export is called where questions are called by their names.
 NAME = "captures"
@@ -58,30 +58,28 @@ def statement(
 ) -> CapturesStatement:
     """The captures that the filter's `values` leave, in one snapshot if it is given, `without` those in some files."""
     given = {name: values[name] for name in _EQUAL if values[name] is not None}
-    bounds: dict[str, tuple[Any, Any]] | None = {name: (value, value) for name, value in given.items()}
+    within: dict[str, tuple[Any, Any]] = {name: (value, value) for name, value in given.items()}
+    within["timestamp"] = (values["start"], values["end"])
     conditions = [f"{name} = ${name}" for name in given]
     conditions.append('"timestamp" BETWEEN $start AND $end')
-    bound = {**given, "start": values["start"], "end": values["end"]}
-    if bounds is not None:
-        bounds["timestamp"] = (values["start"], values["end"])
+    taken = bound({**given, "start": values["start"], "end": values["end"]}, scope)
     if scope.project_ids is not None:
         conditions.append(f"project_id = ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))")
-        bound[SCOPE_PARAMETER] = sorted(scope.project_ids)
-        bounds = None if bounds is None else _with_scope(bounds, scope.project_ids)
     if without:
         # DuckDB opens no file that this leaves out; with NOT IN it would.
         conditions.append("NOT list_contains(CAST($without AS VARCHAR[]), filename)")
-        bound["without"] = [str(path) for path in without]
+        taken["without"] = [str(path) for path in without]
     columns = ", ".join(f'"{column.name}"' for column in CDX_RECORDS.columns)
     at = "" if snapshot_id is None else f" AT (VERSION => {int(snapshot_id)})"
     text = f"SELECT {columns} FROM {CDX_RECORDS.name}{at} WHERE {' AND '.join(conditions)}"
-    return CapturesStatement(text, bound, bounds)
+    return CapturesStatement(text, taken, _with_scope(within, scope))
 
 
-def _with_scope(
-    bounds: dict[str, tuple[Any, Any]], project_ids: frozenset[int]
-) -> dict[str, tuple[Any, Any]] | None:
-    """The bounds with the projects, where these follow one upon the other."""
-    if not project_ids or max(project_ids) - min(project_ids) + 1 != len(project_ids):
+def _with_scope(within: dict[str, tuple[Any, Any]], scope: Scope) -> dict[str, tuple[Any, Any]] | None:
+    """The bounds with the projects in scope, where these follow one upon the other."""
+    if scope.project_ids is None:
+        return within
+    if not scope.project_ids:
         return None
-    return {**bounds, "project_id": (min(project_ids), max(project_ids))}
+    first, last = min(scope.project_ids), max(scope.project_ids)
+    return {**within, "project_id": (first, last)} if last - first + 1 == len(scope.project_ids) else None

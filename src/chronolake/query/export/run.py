@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.errors import LakeIncomplete, OutputError, QuestionUnknown, StorageFull
+from chronolake.errors import EngineUnavailable, LakeError, LakeIncomplete, OutputError, StorageFull
 from chronolake.lake import Lake, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
@@ -22,15 +23,17 @@ from chronolake.query.export import captures
 from chronolake.query.export.formats import Format, writer_of
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
-from chronolake.query.question import QUESTIONS
+from chronolake.query.question import named
 from chronolake.query.route import Engine
 from chronolake.query.scope import Scope
-from chronolake.query.text import SCOPE_PARAMETER, written
+from chronolake.query.text import bound, written
 from chronolake.settings import Settings
 
 #: Seconds between two looks at how far the engine is.
 _LOOK_S = 0.25
 _COPIED_AT_ONCE = 64 << 20
+#: Writes the rows of a statement with its values to a path; how many.
+_Write = Callable[[str, Mapping[str, Any], Path], int]
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,17 @@ class Exported:
 class Exporter:
     """Writes captures, or the answer of a question, to a path."""
 
-    def __init__(self, *, database: Database, lake: Lake, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        lake: Lake | None,
+        settings: Settings,
+        lake_error: LakeError | None = None,
+    ) -> None:
         self._database = database
         self._lake = lake
+        self._lake_error = lake_error
         self._settings = settings
 
     def export(
@@ -80,6 +91,7 @@ class Exporter:
         where all of their rows are meant. Else the path becomes one file.
 
         Raises:
+            EngineUnavailable: there is no lake.
             QuestionUnknown: there is no such question.
             ParameterInvalid: a parameter is missing, unknown or out of bounds.
             OutputError: the path is taken, or cannot be written.
@@ -88,16 +100,21 @@ class Exporter:
             LakeError: the lake could not be used.
         """
         started = time.perf_counter()
-        with self._database.connection() as conn:
+        lake = self._there()
+        with self._database.glance() as conn:
             fresh = freshness.of_lake(conn)
         if fresh.as_of_lsn is None:
             raise LakeIncomplete("it has not followed PostgreSQL yet")
+        write = partial(self._write, lake=lake, format_=format_, on_progress=on_progress)
         with _until_whole(path, replace=replace) as half:
             if name == captures.NAME:
-                rows, as_they_were = self._captures(params, scope, half, format_, on_progress)
+                in_folder = format_ is Format.PARQUET and not path.suffix
+                rows, as_they_were = self._captures(
+                    params, scope, half, write, lake=lake, in_folder=in_folder
+                )
             else:
                 text, values = self._question(name, params, scope)
-                rows, as_they_were = self._write(text, values, half, format_, on_progress), 0
+                rows, as_they_were = write(text, values, half), 0
         files = [path] if path.is_file() else sorted(path.iterdir())
         return Exported(
             path=path,
@@ -111,60 +128,70 @@ class Exporter:
             elapsed_s=round(time.perf_counter() - started, 3),
         )
 
+    def _there(self) -> Lake:
+        if self._lake is not None:
+            return self._lake
+        reason, hint = (
+            "analytics are switched off (ANALYTICS_ENABLED)",
+            "Unset ANALYTICS_ENABLED or set it to true.",
+        )
+        if self._lake_error is not None:
+            reason, hint = self._lake_error.message, self._lake_error.hint
+        raise EngineUnavailable(f"exports are read from the lake, and {reason}", hint=hint)
+
     def _captures(
         self,
         params: Mapping[str, Any],
         scope: Scope,
         path: Path,
-        format_: Format,
-        on_progress: Callable[[Progress], None] | None,
+        write: _Write,
+        *,
+        lake: Lake,
+        in_folder: bool,
     ) -> tuple[int, int]:
         """Rows written, and files of the lake among the written ones."""
         values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
         scope = narrowed(self._database, scope, values)
         meant = captures.statement(values, scope)
-        if path.suffix or format_ is not Format.PARQUET:
-            return self._write(meant.text, meant.values, path, format_, on_progress), 0
+        if not in_folder:
+            return write(meant.text, meant.values, path), 0
         path.mkdir()
+        part = path / "part.parquet"
         if meant.bounds is None:
-            return self._write(meant.text, meant.values, path / "part.parquet", format_, on_progress), 0
-        whole = self._lake.whole_files(CDX_RECORDS, meant.bounds)
+            return write(meant.text, meant.values, part), 0
+        whole = lake.whole_files(CDX_RECORDS, meant.bounds)
         for file in whole.paths:
             _copy(file, path / file.name)
         others = captures.statement(values, scope, snapshot_id=whole.snapshot_id, without=whole.paths)
-        part = path / "part.parquet"
-        rows = self._write(others.text, others.values, part, format_, on_progress)
+        rows = write(others.text, others.values, part)
         if not rows and whole.paths:
             part.unlink()
         return whole.rows + rows, len(whole.paths)
 
     def _question(self, name: str, params: Mapping[str, Any], scope: Scope) -> tuple[str, dict[str, Any]]:
-        question = QUESTIONS.get(name)
-        if question is None:
-            raise QuestionUnknown(f"there is no question {name[:200]!r}, and no export of that name")
+        question = named(name)
         values = read(question.name, question.params, params).model_dump()
         scope = narrowed(self._database, scope, values)
-        if scope.project_ids is not None:
-            values[SCOPE_PARAMETER] = sorted(scope.project_ids)
-        return written(question, Engine.DUCKDB, scoped=scope.project_ids is not None), values
+        text = written(question, Engine.DUCKDB, scoped=scope.project_ids is not None)
+        return text, bound(values, scope)
 
     def _write(
         self,
         text: str,
         values: Mapping[str, Any],
         path: Path,
+        *,
+        lake: Lake,
         format_: Format,
         on_progress: Callable[[Progress], None] | None,
     ) -> int:
-        write = writer_of(format_, self._settings.parquet)
-        timeout_s = self._settings.query.export_timeout_s
         with (
-            self._lake.errors_translated(),
-            self._lake.cursor() as cursor,
-            interrupting(cursor, timeout_s),
+            lake.errors_translated(),
+            lake.cursor() as cursor,
+            interrupting(cursor, self._settings.query.export_timeout_s),
             _watched(cursor, on_progress),
         ):
-            return write(cursor, text, values, path)
+            return writer_of(format_, self._settings.parquet)(cursor, text, values, path)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Annotated
 
+import sqlglot
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from sqlglot import exp
 
 from chronolake.query.moment import EARLIEST, LATEST
-from chronolake.query.params import End, Interval, Params, Project, Start
+from chronolake.query.params import Domain, End, Interval, Params, Project, Start
 from chronolake.query.route import QueryType
 
 #: What a path calls a parameter, where it is not the parameter's own name. The plan's paths say `project_id`.
@@ -85,6 +87,15 @@ class ByPeriod(InTime):
     interval: OneInterval = Interval.MONTH
 
 
+class OfDomain(Params):
+    """Which domain, in which time range."""
+
+    domain: Domain
+    project: Project | None = Field(default=None, description="a project, by name or id; all by default")
+    start: Start = EARLIEST
+    end: End = LATEST
+
+
 @dataclass(frozen=True)
 class Question:
     """An analytic question of the catalogue.
@@ -93,6 +104,8 @@ class Question:
     never sees a project: the scope decides which rows those tables show. `path` is its own place under the API's
     analytics, with parameters in braces; every question can be asked by its name as well. Where `method` is POST, its
     own place takes the parameters as a JSON object.
+
+    `parts` are what it shares with other questions: CTEs of `sql/parts/<name>.sql`, which come before its own.
     """
 
     name: str
@@ -102,14 +115,30 @@ class Question:
     query_type: QueryType
     path: str | None = None
     method: str = "GET"
+    parts: tuple[str, ...] = ()
 
     @cached_property
     def sql(self) -> str:
-        """The text as it is written."""
-        return (files("chronolake.query.question") / "sql" / f"{self.name}.sql").read_text(encoding="utf-8")
+        """The text as it is written, its parts first."""
+        return "\n".join(_written(name) for name in (*(f"parts/{part}" for part in self.parts), self.name))
+
+    @cached_property
+    def tree(self) -> exp.Expr:
+        """The statement, parsed: whoever changes it takes a copy."""
+        tree = sqlglot.parse_one(_written(self.name), read="duckdb")
+        shared = [sqlglot.parse_one(_written(f"parts/{part}"), read="duckdb") for part in self.parts]
+        own = tree.args.get("with_") or exp.With()
+        ctes = [cte for part in shared for cte in part.args["with_"].expressions] + own.expressions
+        if ctes:
+            tree.set("with_", exp.With(expressions=ctes, recursive=own.args.get("recursive")))
+        return tree
 
     @property
     def in_path(self) -> Mapping[str, str]:
         """The parameters that stand in the path: what the path calls them, and their own names."""
         names = re.findall(r"\{(\w+)\}", self.path or "")
         return {name: _NAMES_IN_PATHS.get(name, name) for name in names}
+
+
+def _written(name: str) -> str:
+    return (files("chronolake.query.question") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from chronolake.query.question.base import (
     Last,
     MedianBytes,
     Moment,
+    OfDomain,
     Ok,
     OneInterval,
     P95Bytes,
@@ -63,15 +64,6 @@ class DomainTimeline(Params):
     interval: Annotated[TimelineInterval, Field(description="hour, day, week, month, quarter or year")] = (
         TimelineInterval.MONTH
     )
-    project: Project | None = Field(default=None, description="a project, by name or id; all by default")
-    start: Start = EARLIEST
-    end: End = LATEST
-
-
-class OfDomain(Params):
-    """Which domain, in which time range."""
-
-    domain: Domain
     project: Project | None = Field(default=None, description="a project, by name or id; all by default")
     start: Start = EARLIEST
     end: End = LATEST

@@ -4,19 +4,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chronolake.query.params import Domain, End, Limit, Start
+from chronolake.query.params import Domain, End, Interval, Limit, Start
 from chronolake.query.question.base import (
-    ByPeriod,
     Bytes,
     Captures,
     First,
     InTime,
     Last,
     Moment,
+    OfDomain,
     OfProject,
+    OneInterval,
     Period,
     Question,
     Row,
+    Urls,
 )
 from chronolake.query.route import QueryType
 
@@ -26,7 +28,6 @@ Compared = Annotated[
         description="captures with content: no redirect, no error, with a digest that is not the empty body's"
     ),
 ]
-Urls = Annotated[int, Field(description="different URLs, by URL key")]
 Transitions = Annotated[int, Field(description="captures whose digest differs from the URL's capture before")]
 UrlKey = Annotated[str, Field(description="URL key (SURT)")]
 FirstOk = Annotated[Moment, Field(description="first capture with status 200 to 299, UTC")]
@@ -35,22 +36,16 @@ LastOk = Annotated[
 ]
 
 
-class OfDomain(InTime):
-    """Which domain, in a time range."""
-
-    domain: Domain
-
-
 class TopOfDomain(OfDomain):
     """The same, and how many rows."""
 
     limit: Limit = 20
 
 
-class DomainByPeriod(ByPeriod):
-    """Which domain, cut into which periods."""
+class DomainByPeriod(OfDomain):
+    """The same, cut into periods."""
 
-    domain: Domain
+    interval: OneInterval = Interval.MONTH
 
 
 class OfAnyDomain(InTime):
@@ -231,6 +226,7 @@ QUESTIONS = (
         ChangeRateRow,
         QueryType.TIME_SERIES,
         path="/history/change-rate",
+        parts=("url_contents",),
     ),
     Question(
         "changing_urls",
@@ -239,6 +235,7 @@ QUESTIONS = (
         ChangingUrlRow,
         QueryType.AGGREGATION,
         path="/history/changing-urls",
+        parts=("url_contents",),
     ),
     Question(
         "compare_periods",
@@ -255,6 +252,7 @@ QUESTIONS = (
         LinkRotRow,
         QueryType.AGGREGATION,
         path="/history/link-rot",
+        parts=("url_evidence", "url_lives"),
     ),
     Question(
         "survival_curve",
@@ -263,6 +261,7 @@ QUESTIONS = (
         SurvivalRow,
         QueryType.AGGREGATION,
         path="/history/survival-curve",
+        parts=("url_evidence", "url_lives"),
     ),
     Question(
         "rotten_urls",
@@ -271,6 +270,7 @@ QUESTIONS = (
         RottenUrlRow,
         QueryType.AGGREGATION,
         path="/history/rotten-urls",
+        parts=("url_evidence",),
     ),
     Question(
         "redirects",

@@ -37,21 +37,16 @@ from chronolake.query.question.base import (
 from chronolake.query.route import QueryType
 
 
-class ProjectPerformance(Params):
-    """Which project, cut into which periods."""
-
-    project: Project
-    interval: OneInterval = Interval.MONTH
-    start: Start = EARLIEST
-    end: End = LATEST
-
-
-class OneProject(Params):
+class OneProject(InTime):
     """Which project, in which time range."""
 
     project: Project
-    start: Start = EARLIEST
-    end: End = LATEST
+
+
+class ProjectPerformance(OneProject):
+    """The same, cut into periods."""
+
+    interval: OneInterval = Interval.MONTH
 
 
 class Duplicates(OneProject):

@@ -1,59 +1,11 @@
 -- Follow the URLs first seen alive in each year: how many are alive, dead or out of sight, year by year.
--- A revisit that has no status of its own shows what it repeats to be there still. Successes and errors meet in one
--- window and not in a join: a planner that guesses their number wrong would look at all of one for each of the other.
-WITH RECURSIVE contents AS (
-SELECT
-    url_key,
-    min("timestamp") FILTER (WHERE status_code BETWEEN 200 AND 299) AS first_ok,
-    max("timestamp") FILTER (
-        WHERE status_code BETWEEN 200 AND 299
-        OR (
-            record_type = 'revisit'
-            AND COALESCE(status_code, 304) = 304
-            AND digest <> '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ'
-        )
-    ) AS last_ok
-FROM cdx_records
-WHERE (CAST($domain AS VARCHAR) IS NULL OR domain = $domain) AND "timestamp" BETWEEN $start AND $end
-GROUP BY url_key, digest
-HAVING count(*) FILTER (WHERE status_code BETWEEN 200 AND 299) > 0
-),
-evidence AS (
-SELECT url_key, first_ok, last_ok, CAST(NULL AS TIMESTAMP) AS error_at
-FROM contents
-UNION ALL
-SELECT
-    url_key,
-    CAST(NULL AS TIMESTAMP) AS first_ok,
-    CAST(NULL AS TIMESTAMP) AS last_ok,
-    "timestamp" AS error_at
-FROM cdx_records
-WHERE (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
-    AND "timestamp" BETWEEN $start AND $end
-    AND status_code BETWEEN 400 AND 599
-    AND status_code NOT IN (401, 403, 429)
-),
-seen AS (
-SELECT
-    url_key,
-    min(first_ok) OVER (PARTITION BY url_key) AS first_ok,
-    max(last_ok) OVER (PARTITION BY url_key) AS last_ok,
-    error_at
-FROM evidence
-),
-urls AS (
-SELECT first_ok, last_ok, min(error_at) FILTER (WHERE error_at > last_ok) AS dead_from
-FROM seen
-WHERE last_ok IS NOT NULL
-GROUP BY url_key, first_ok, last_ok
-),
-lives AS (
+WITH RECURSIVE lives AS (
 SELECT
     CAST(EXTRACT(year FROM first_ok) AS INTEGER) AS cohort,
     CAST(EXTRACT(year FROM last_ok) AS INTEGER) AS last_year,
     CAST(EXTRACT(year FROM dead_from) AS INTEGER) AS dead_year,
     count(*) AS urls
-FROM urls
+FROM url_lives
 GROUP BY 1, 2, 3
 ),
 years AS (
