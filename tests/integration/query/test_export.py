@@ -1,9 +1,12 @@
 """Exports: the rows that were meant, in every format, whole or not at all."""
 
 import json
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from errno import EXDEV
 from pathlib import Path
 
 import duckdb
@@ -29,6 +32,26 @@ from chronolake.query.export import run as run_module
 from chronolake.query.params import Params
 
 EVERYTHING = Scope.everything()
+NO_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from chronolake.query import Scope
+from chronolake.query.export import Format
+from chronolake.services import open_reading
+from chronolake.settings import load
+
+home, url, path = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+with open_reading(load({"CHRONOLAKE_HOME": home, "DATABASE_URL": url})) as stores:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    try:
+        stores.exporter.export(
+            "captures", {}, scope=Scope.everything(), path=path,
+            format_=Format.of(path, None if path.suffix else "parquet"),
+        )
+    except Exception as error:
+        print(type(error).__name__)
+"""
 TIMED = "timestamp BETWEEN '2012-01-01' AND '2013-12-31 23:59:59.999999'"
 
 
@@ -269,6 +292,31 @@ def test_progress_is_told_while_it_runs(export, monkeypatch, lake):
     assert told
     assert all(share is None or 0 <= share <= 1 for share in told)
     assert threads == {"export-progress"}
+
+
+def test_files_go_as_they_are_to_another_file_system_too(export, wanted, monkeypatch, tmp_path):
+    def refused(*_):
+        raise OSError(EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.copy_file_range", refused)
+    found = export(to="all")
+    assert found.files_as_they_were == found.files > 0
+    assert ids_of(tmp_path / "all") == wanted()
+
+
+@pytest.mark.parametrize("to", ["a.csv", "a.jsonl", "a.parquet", "a.arrow", "a.xlsx", "folder"])
+def test_a_disk_without_room_is_told_and_nothing_is_left(
+    lake, make_settings, database_url, filled, to, tmp_path
+):
+    # A limit of the size of files is what comes nearest to a full disk for whoever may not mount one.
+    program = tmp_path / "program.py"
+    program.write_text(NO_ROOM)
+    home = str(make_settings().home.root)
+    command = [sys.executable, program, home, database_url, str(tmp_path / to)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The engine that writes tells of it as its own error, we as ours.
+    assert done.stdout.splitlines()[-1] in {"LakeUnavailable", "OutputError"}, done.stderr
+    assert names_in(tmp_path) == ["program.py"]
 
 
 def test_rows_that_were_deleted_are_not_exported(export, lake, wanted, append_again, tmp_path):

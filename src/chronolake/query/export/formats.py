@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import xlsxwriter
 from pyarrow import ipc
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from chronolake.errors import OutputError, ParameterInvalid
@@ -93,25 +95,32 @@ def _arrow(cursor: duckdb.DuckDBPyConnection, text: str, values: Mapping[str, An
 
 def _xlsx(cursor: duckdb.DuckDBPyConnection, text: str, values: Mapping[str, Any], path: Path) -> int:
     """One sheet, written row by row; texts stay texts, also those that look like formulas or links."""
+    # Of the sheet one row is held; those that are written wait in a temporary file on the same disk.
+    with TemporaryDirectory(dir=path.parent, prefix=".chronolake-") as scratch:
+        options = {"constant_memory": True, "tmpdir": scratch, "nan_inf_to_errors": True}
+        try:
+            with xlsxwriter.Workbook(path, options) as book:
+                return _sheet(book, cursor.execute(text, dict(values)))
+        except FileCreateError as error:
+            # It has the error of the disk within.
+            raise OSError(*error.args[0].args) from error
+
+
+def _sheet(book: xlsxwriter.Workbook, cursor: duckdb.DuckDBPyConnection) -> int:
     rows = 0
-    # Of the sheet one row is held; those that are written wait in a temporary file beside ours.
-    options = {"constant_memory": True, "tmpdir": str(path.parent), "nan_inf_to_errors": True}
-    with xlsxwriter.Workbook(path, options) as book:
-        sheet = book.add_worksheet("chronolake")
-        with cursor.execute(text, dict(values)).to_arrow_reader(_PIECE_ROWS) as reader:
-            writers = [_cell_writer(book, sheet, field) for field in reader.schema]
-            for place, name in enumerate(reader.schema.names):
-                sheet.write_string(0, place, name)
-            for batch in reader:
-                if rows + batch.num_rows > SHEET_ROWS:
-                    raise OutputError(
-                        f"there are more rows than the {SHEET_ROWS} of a sheet", hint=_OTHER_FORMAT
-                    )
-                for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    rows += 1
-                    for place, (write, value) in enumerate(zip(writers, record, strict=True)):
-                        if value is not None:
-                            write(rows, place, value)
+    sheet = book.add_worksheet("chronolake")
+    with cursor.to_arrow_reader(_PIECE_ROWS) as reader:
+        writers = [_cell_writer(book, sheet, field) for field in reader.schema]
+        for place, name in enumerate(reader.schema.names):
+            sheet.write_string(0, place, name)
+        for batch in reader:
+            if rows + batch.num_rows > SHEET_ROWS:
+                raise OutputError(f"there are more rows than the {SHEET_ROWS} of a sheet", hint=_OTHER_FORMAT)
+            for record in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                rows += 1
+                for place, (write, value) in enumerate(zip(writers, record, strict=True)):
+                    if value is not None:
+                        write(rows, place, value)
     return rows
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EXDEV
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ from chronolake.settings import Settings
 #: Seconds between two looks at how far the engine is.
 _LOOK_S = 0.25
 _COPIED_AT_ONCE = 64 << 20
+_MORE_ROOM = "Free room, or name a path on another disk."
+#: What the kernel says where it cannot copy by itself, as from one file system to another.
+_NOT_SO = frozenset({EXDEV, EINVAL, ENOSYS, EOPNOTSUPP})
 #: Writes the rows of a statement with its values to a path; how many.
 _Write = Callable[[str, Mapping[str, Any], Path], int]
 
@@ -209,11 +212,11 @@ def _until_whole(path: Path, *, replace: bool) -> Iterator[Path]:
         if path.is_dir() and half.is_dir():
             shutil.rmtree(path)
         half.replace(path)
+    except StorageFull as error:
+        raise StorageFull(f"no room to write {path}: {error.message}", hint=_MORE_ROOM) from error
     except OSError as error:
         if error.errno in {ENOSPC, EDQUOT}:
-            raise StorageFull(
-                f"no room for {path}", hint="Free room, or name a path on another disk."
-            ) from error
+            raise StorageFull(f"no room to write {path}", hint=_MORE_ROOM) from error
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         if half.is_dir():
@@ -251,6 +254,11 @@ def _copy(source: Path, target: Path) -> None:
 
     A link would be quicker, but whoever changed the exported file in place would change the lake.
     """
-    with source.open("rb") as given, target.open("wb") as taken:
-        while os.copy_file_range(given.fileno(), taken.fileno(), _COPIED_AT_ONCE):
-            pass
+    try:
+        with source.open("rb") as given, target.open("wb") as taken:
+            while os.copy_file_range(given.fileno(), taken.fileno(), _COPIED_AT_ONCE):
+                pass
+    except OSError as error:
+        if error.errno not in _NOT_SO:
+            raise
+        shutil.copyfile(source, target)
