@@ -9,10 +9,10 @@ import pyarrow as pa
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
 from chronolake.ingest import ParquetPipeline
-from chronolake.lake import Lake, LakeMaintenance
+from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database
-from chronolake.query import HybridQueryRouter
+from chronolake.query import HybridQueryRouter, QueryOptimizer
 from chronolake.query.export import Exporter
 from chronolake.settings import Settings
 from chronolake.sync import DataSyncService
@@ -46,6 +46,7 @@ class Services(Reading):
     sync: DataSyncService | None
     pipeline: ParquetPipeline
     duckdb: DuckDBService
+    optimizer: QueryOptimizer
     loops: tuple[Loop, ...]
 
 
@@ -96,6 +97,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             router=router,
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),
+            optimizer=QueryOptimizer(database=database, lake=lake),
             loops=_loops(sync, lake, settings),
         )
 
@@ -127,5 +129,10 @@ def _router(
 def _loops(sync: DataSyncService | None, lake: Lake | None, settings: Settings) -> tuple[Loop, ...]:
     if sync is None or lake is None:
         return ()
-    maintenance = (LakeMaintenance(lake=lake, settings=settings),) if lake.is_local else ()
-    return (*sync.loops, *maintenance)
+    if not lake.is_local:
+        return sync.loops
+    return (
+        *sync.loops,
+        LakeMaintenance(lake=lake, settings=settings),
+        RollupUpkeep(lake=lake, settings=settings),
+    )

@@ -33,7 +33,7 @@ class Column:
     @property
     def lake(self) -> str:
         """The DuckDB type of this column."""
-        return _DUCKDB_TYPES[self.arrow]
+        return DUCKDB_TYPES[self.arrow]
 
     @property
     def lake_only(self) -> bool:
@@ -77,7 +77,8 @@ class Table:
         return pa.schema([pa.field(c.name, c.arrow, nullable=c.nullable) for c in self.stored])
 
 
-_DUCKDB_TYPES: dict[pa.DataType, str] = {
+#: What DuckDB calls the types that columns have.
+DUCKDB_TYPES: dict[pa.DataType, str] = {
     pa.uuid(): "UUID",
     pa.string(): "VARCHAR",
     pa.binary(): "BLOB",

@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from chronolake import settings as settings_module
-from chronolake.cli import ask, bench, database, demo, export, ingest, quarantine, serve, sync
+from chronolake.cli import ask, bench, database, demo, export, ingest, optimize, quarantine, serve, sync
 from chronolake.cli.output import print_error, print_json, print_rows
 from chronolake.errors import ChronolakeError, InputError
 from chronolake.telemetry import logs
@@ -54,6 +54,7 @@ app.add_typer(database.db, name="db")
 app.add_typer(database.lake, name="lake")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(sync.app, name="sync")
+app.add_typer(optimize.app, name="optimize")
 app.add_typer(bench.app, name="bench")
 
 

@@ -10,7 +10,10 @@ from chronolake.lake.lake import Lake
 from chronolake.lake.maintenance import LakeMaintenance
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
+from chronolake.lake.rollup import Rollup, RollupState
+from chronolake.lake.rollups import Refreshed, Rollups, rollup_states
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
+from chronolake.lake.upkeep import RollupUpkeep
 from chronolake.lake.whole import WholeFiles
 
 __all__ = [
@@ -20,9 +23,14 @@ __all__ = [
     "LakeInfo",
     "LakeMaintenance",
     "Merged",
+    "Refreshed",
     "RelationNote",
     "Repair",
     "Repaired",
+    "Rollup",
+    "RollupState",
+    "RollupUpkeep",
+    "Rollups",
     "Snapshot",
     "StagedBatch",
     "StagedFile",
@@ -34,6 +42,7 @@ __all__ = [
     "interrupting",
     "note_relation",
     "note_restaged",
+    "rollup_states",
     "stage",
     "verify",
 ]

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeBusy, LakeUnavailable
-from chronolake.lake import repairs
+from chronolake.lake import repairs, rollup
 from chronolake.lake.failure import Scrubber
 from chronolake.lake.layout import layout_named
 from chronolake.lake.stats import ColumnStats, wider
@@ -65,6 +65,10 @@ CREATE TABLE IF NOT EXISTS chronolake_relations (
     filenode bigint NOT NULL,
     copied_lsn pg_lsn NOT NULL,
     columns jsonb NOT NULL
+);
+CREATE TABLE IF NOT EXISTS chronolake_changed (
+    table_name text PRIMARY KEY,
+    snapshot_id bigint NOT NULL
 );
 """
 
@@ -192,7 +196,7 @@ class Catalog:
     def set_up(self) -> None:
         """Make our own tables beside DuckLake's, and the indexes that our commits need of its own."""
         with self._transaction() as conn:
-            conn.execute((OWN_TABLES + repairs.OWN_TABLE).encode())
+            conn.execute((OWN_TABLES + repairs.OWN_TABLE + rollup.OWN_TABLE).encode())
             for name, (table, column) in OWN_INDEXES.items():
                 # Even to find that an index exists, PostgreSQL would wait for a commit that runs.
                 if _one(conn, f"SELECT to_regclass('{name}')")[0] is None:
@@ -294,6 +298,8 @@ class Commit:
     snapshot_id: int = field(init=False)
     _next_file: int = field(init=False)
     _changes: set[str] = field(default_factory=set)
+    #: names of the tables whose rows are others after this commit
+    _changed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         row = _one(
@@ -317,6 +323,7 @@ class Commit:
         if not files:
             return []
         self._changes.add(f"inserted_into_table:{self.tables[table.name].table_id}")
+        self._changed.add(table.name)
         return self._add(table, files)
 
     def _add(self, table: Table, files: Sequence[DataFile]) -> list[int]:
@@ -362,6 +369,7 @@ class Commit:
         if not deletes:
             return
         self._changes.add(f"deleted_from_table:{self.tables[table.name].table_id}")
+        self._changed.add(table.name)
         self._delete(table, deletes)
 
     def _delete(self, table: Table, deletes: Mapping[int, DeleteFile]) -> None:
@@ -386,6 +394,7 @@ class Commit:
         if not data_file_ids:
             return
         self._changes.add(f"deleted_from_table:{self.tables[table.name].table_id}")
+        self._changed.add(table.name)
         self._end(data_file_ids)
 
     def replace(
@@ -448,6 +457,11 @@ class Commit:
         self.conn.execute(
             "INSERT INTO ducklake_snapshot_changes (snapshot_id, changes_made) VALUES (%s, %s)",
             [self.snapshot_id, ",".join(sorted(self._changes, reverse=True))],
+        )
+        self.conn.execute(
+            "INSERT INTO chronolake_changed SELECT unnest(%s::text[]), %s"
+            " ON CONFLICT (table_name) DO UPDATE SET snapshot_id = excluded.snapshot_id",
+            [sorted(self._changed), self.snapshot_id],
         )
         self.conn.execute("SELECT pg_notify('chronolake_snapshot', %s)", [str(self.snapshot_id)])
         return self.snapshot_id

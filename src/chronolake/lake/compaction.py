@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chronolake import faults
-from chronolake.capture.columns import TABLES, Table
+from chronolake.capture.columns import Table
 from chronolake.errors import LakeUnavailable, SchemaMismatch
 from chronolake.lake.commit import (
     Catalog,
@@ -255,9 +255,11 @@ class Compactor:
         keys: Path,
         files: Callable[[], FileWriter],
         cursor: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
+        tables: Callable[[], Mapping[str, Table]],
         limits: Limits | None = None,
     ) -> None:
         self._catalog = catalog
+        self._tables = tables
         self._lake = lake
         self._keys = keys
         self._files = files
@@ -266,10 +268,10 @@ class Compactor:
 
     def pending(self) -> dict[str, list[Merge]]:
         """The merges that each table needs now; from the catalog alone. Tables that need none are left out."""
-        held = self._catalog.tables()
+        held, tables = self._catalog.tables(), self._tables()
         found: dict[str, list[Merge]] = {}
         with self._catalog.reading() as conn:
-            for name, table in TABLES.items():
+            for name, table in tables.items():
                 if name in held and _is_ours(table, held[name]):
                     merges = plan(live_files(conn, held[name].table_id), held[name], self.limits)
                     if merges:
@@ -282,11 +284,12 @@ class Compactor:
         Raises:
             LakeError: what was merged before it holds.
         """
+        tables = self._tables()
         for name in self.pending():
             held = self._catalog.tables()[name]
             with self._catalog.alone(COMPACTION_LOCK, held.table_id) as free:
                 while free and (merges := self.pending().get(name)):
-                    done = [merged for merge in merges if (merged := self.run(TABLES[name], merge))]
+                    done = [merged for merge in merges if (merged := self.run(tables[name], merge))]
                     yield from done
                     if not done:
                         # Others end these files faster than they are merged; the next round looks again.

@@ -41,6 +41,8 @@ from chronolake.lake.layout import layout_of
 from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
+from chronolake.lake.rollup import states
+from chronolake.lake.rollups import Rollups
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
 from chronolake.settings import Settings
@@ -480,8 +482,32 @@ class Lake:
             keys=self._keys,
             files=self._file_writer,
             cursor=lambda: self._writing_engine().cursor(),
+            tables=self._kept_tables,
             limits=limits,
         )
+
+    def rollups(self) -> Rollups:
+        """What makes this lake's rollups and keeps them true.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return Rollups(
+            catalog=self._commits,
+            lake=Path(self.path),
+            keys=self._keys,
+            files=self._file_writer,
+            reading=self._reading,
+            evolve=self.evolve,
+            layout=self._settings.lake.layout,
+        )
+
+    def _kept_tables(self) -> dict[str, Table]:
+        """Every table that is ours to keep in shape: those of the registry, and the rollups'."""
+        with self._commits.reading() as conn:
+            made = [state.rollup for state in states(conn, CATALOG_SCHEMA)]
+        return {**TABLES, **{rollup.name: rollup.table for rollup in made}}
 
     def retention(self, clock: Clock | None = None) -> Retention:
         """What lets go of this lake's old snapshots and their files.

@@ -33,11 +33,12 @@ def plan(tables: Mapping[str, Table], present: Mapping[str, Mapping[str, str]], 
         if name in present:
             statements += _evolve(table, present[name])
         else:
-            statements += _create(table, layout)
+            statements += created(table, layout)
     return statements
 
 
-def _create(table: Table, layout: Layout) -> list[str]:
+def created(table: Table, layout: Layout) -> list[str]:
+    """The statements that make a table the lake has not."""
     columns = ", ".join(
         f'"{column.name}" {column.lake}{"" if column.nullable else " NOT NULL"}' for column in table.columns
     )

@@ -1,6 +1,7 @@
 """Questions and their answers: typed, scoped, routed, explained."""
 
 from chronolake.query.answer import Answer, Meta
+from chronolake.query.optimizer import QueryOptimizer, Wanted
 from chronolake.query.question import QUESTIONS, Question
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.router import HybridQueryRouter
@@ -12,8 +13,10 @@ __all__ = [
     "Engine",
     "HybridQueryRouter",
     "Meta",
+    "QueryOptimizer",
     "QueryType",
     "Question",
     "Route",
     "Scope",
+    "Wanted",
 ]

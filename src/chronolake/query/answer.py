@@ -25,6 +25,7 @@ class Meta(BaseModel):
     rows_read: int | None = Field(description="rows that the engine read")
     elapsed_ms: float = Field(description="milliseconds from the question to the last row")
     cached: bool = Field(description="whether the answer comes from the result cache")
+    rollups: list[str] = Field(default_factory=list, description="the rollups that it was read from")
     truncated: bool = Field(default=False, description="whether there were more rows than the limit")
     notes: list[str] = Field(default_factory=list, description="why something is null or cut")
 

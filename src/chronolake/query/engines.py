@@ -81,6 +81,18 @@ def run_duckdb_as_of(
         return rows_of(cursor, cursor.fetchall()), freshness.of_snapshot(snapshot)
 
 
+def run_rollups(lake: Lake, text: str, values: Mapping[str, Any], timeout_s: float) -> Rows:
+    """Ask the lake's rollups.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: they could not be read.
+    """
+    with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
+        cursor.execute(text, dict(values))
+        return rows_of(cursor, cursor.fetchall())
+
+
 def rows_of(cursor: duckdb.DuckDBPyConnection, fetched: list[tuple[Any, ...]]) -> Rows:
     """Rows as mappings by the names of the cursor's columns; of two of one name, the later is `name_2`."""
     names: list[str] = []

@@ -1,5 +1,6 @@
 """Where a question is answered, and why: pure decisions, in words that log, answer and metric share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +36,7 @@ class Reason(StrEnum):
     AS_OF = "as_of"
     ANALYTIC = "analytic"
     CACHED = "cached"
+    ROLLUP = "rollup"
     TRANSACTIONAL = "transactional"
     LAKE_OFF = "lake_off"
     LAKE_FAILED = "lake_failed"
@@ -89,6 +91,12 @@ def cached(snapshot_id: int) -> Route:
     return Route(
         Engine.DUCKDB, f"the lake has answered this of its newest snapshot, {snapshot_id}", Reason.CACHED
     )
+
+
+def rolled_up(names: Sequence[str]) -> Route:
+    """Cells that were computed before stand for the captures."""
+    which = ", ".join(names)
+    return Route(Engine.DUCKDB, f"the lake holds what is asked for as a rollup: {which}", Reason.ROLLUP)
 
 
 def after_failure(error: LakeError) -> Route:

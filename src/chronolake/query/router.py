@@ -15,16 +15,17 @@ from chronolake.errors import (
     LakeUnavailable,
     ParameterInvalid,
 )
-from chronolake.lake import Lake
+from chronolake.lake import Lake, rollup_states
 from chronolake.oltp import Database
 from chronolake.query import adhoc, freshness, moment, route
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
-from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres
+from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres, run_rollups
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
+from chronolake.query.rollup import Plan, plan
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
 from chronolake.query.text import bound, written
@@ -52,6 +53,8 @@ class _Asked:
     demand: Demand
     #: how fresh the lake was when the cache was asked
     fresh: Freshness | None = None
+    #: how to answer from rollups, where they serve
+    rolled: Plan | None = None
 
     @property
     def chosen_freely(self) -> bool:
@@ -211,13 +214,15 @@ class HybridQueryRouter:
             return asked, None
         with self._database.glance() as conn:
             fresh = freshness.of_lake(conn)
-        asked = replace(asked, fresh=fresh)
-        if fresh.as_of_lsn is None or fresh.snapshot_id is None or demand.unmet(fresh) is not None:
-            return asked, None
-        rows = self._cache.get(key_of(question, values, scope, fresh.snapshot_id), question)
-        if rows is None:
-            return asked, None
-        return asked, _answered(question.name, rows, route.cached(fresh.snapshot_id), fresh, started)
+            asked = replace(asked, fresh=fresh)
+            if fresh.as_of_lsn is None or fresh.snapshot_id is None or demand.unmet(fresh) is not None:
+                return asked, None
+            rows = self._cache.get(key_of(question, values, scope, fresh.snapshot_id), question)
+            if rows is not None:
+                return asked, _answered(question.name, rows, route.cached(fresh.snapshot_id), fresh, started)
+            made = rollup_states(conn)
+        rolled = plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
+        return replace(asked, rolled=rolled), None
 
     async def _together(self, asked: _Asked) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
@@ -242,6 +247,8 @@ class HybridQueryRouter:
         if asked.at is not None:
             rows, fresh = self._past_rows(asked.question, asked.values, asked.scope, asked.at)
             return _answered(name, rows, chosen, fresh, asked.started)
+        if asked.rolled is not None and (answer := self._rolled_up(asked, asked.rolled)) is not None:
+            return answer
         run = self._runner(asked)
         try:
             rows, fresh = run(chosen.engine)
@@ -254,6 +261,24 @@ class HybridQueryRouter:
         if chosen.engine is Engine.DUCKDB:
             self._keep(asked, rows, fresh)
         return _answered(name, rows, chosen, fresh, asked.started)
+
+    def _rolled_up(self, asked: _Asked, rolled: Plan) -> Answer | None:
+        """The answer from rollups; null where they cannot be read, as when one was dropped just now."""
+        if self._lake is None:
+            return None
+        try:
+            rows = run_rollups(self._lake, rolled.text, rolled.values, self._settings.query.timeout_s)
+        except LakeError as error:
+            _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
+            return None
+        return _answered(
+            asked.question.name,
+            rows,
+            route.rolled_up(rolled.names),
+            rolled.fresh,
+            asked.started,
+            rollups=rolled.names,
+        )
 
     def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
         """Keep an answer of the lake, if no commit came while it was computed: then its snapshot is known."""
@@ -316,6 +341,7 @@ def _answered(
     *,
     notes: Sequence[str] = (),
     truncated: bool = False,
+    rollups: Sequence[str] = (),
 ) -> Answer:
     elapsed_s = time.perf_counter() - started
     metrics.QUERY_SECONDS.labels(question=name, engine=chosen.engine.value, reason=chosen.code.value).observe(
@@ -331,6 +357,7 @@ def _answered(
         rows_read=None,
         elapsed_ms=round(elapsed_s * 1000, 3),
         cached=chosen.code is route.Reason.CACHED,
+        rollups=list(rollups),
         truncated=truncated,
         notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
     )

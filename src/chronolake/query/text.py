@@ -5,7 +5,7 @@ Which name is a table and which a CTE is decided here as the engines decide it, 
 be a table without a scope.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -63,15 +63,17 @@ def as_in_snapshot(tree: exp.Expr, snapshot_id: int) -> exp.Expr:
     return tree
 
 
-def scope_laid_over(tree: exp.Expr) -> exp.Expr:
+def scope_laid_over(tree: exp.Expr, *, beside: Collection[str] = ()) -> exp.Expr:
     """The statement, with each table that it reads cut down to the projects of the scope parameter.
+
+    Tables named in `beside` are no captures' and have been cut down by whoever put them there.
 
     Raises:
         SqlRefused: a CTE has the name of the captures, through which a table of no project is seen.
     """
     tree = tree.copy()
     # From the last to the first: a join in parentheses hangs on the table before it, and moves with it.
-    tables = list(tables_read(tree))
+    tables = [table for table in tables_read(tree) if table.name not in beside]
     seen_through_captures = any(_declared(table).project_by is None for table in tables)
     if seen_through_captures and CDX_RECORDS.name in {cte.alias.lower() for cte in tree.find_all(exp.CTE)}:
         raise SqlRefused(

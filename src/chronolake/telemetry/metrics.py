@@ -78,6 +78,22 @@ CACHE_BYTES = _declare(Gauge, "chronolake_cache_bytes", "Memory that kept answer
 CACHE_ERRORS = _declare(
     Counter, "chronolake_cache_redis_errors_total", "Times that Redis failed and was let alone.", "errors"
 )
+ROLLUPS = _declare(
+    Gauge,
+    "chronolake_rollups",
+    "Rollups by state: current (answers are read from them), behind (rows have changed since).",
+    "rollups",
+    ("state",),
+)
+ROLLUP_CELLS = _declare(
+    Counter, "chronolake_rollup_cells_total", "Cells of rollups that were computed.", "cells"
+)
+ROLLUP_SECONDS = _declare(
+    Counter,
+    "chronolake_rollup_seconds_total",
+    "Time that computing cells took, beside all other work.",
+    "seconds",
+)
 LAKE_FILES = _declare(
     Gauge, "chronolake_lake_files", "Data files of the newest snapshot, by table.", "files", ("table",)
 )

@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import random
+import runpy
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import psycopg
 import pyarrow as pa
@@ -22,6 +24,7 @@ from chronolake.lake import Lake, StreamCheckpoint
 from chronolake.lsn import parse_lsn
 from chronolake.oltp import Database, current_lsn, projects, rows
 from chronolake.query import HybridQueryRouter, Scope
+from chronolake.query.question import SUBJECTS
 from chronolake.settings import load
 
 _numbers = itertools.count()
@@ -224,6 +227,19 @@ def attempts(chance, project_ids):
         },
         ATTEMPTS,
     )
+
+
+@pytest.fixture(scope="session")
+def asked():
+    """How each question is asked, besides with nothing but what it needs: a module for each subject."""
+    ways = Path(__file__).parent / "ways"
+    return {
+        name: asked
+        for subject in SUBJECTS
+        for name, asked in runpy.run_path(str(ways / f"{subject.__name__.rpartition('.')[2]}.py"))[
+            "ASKED"
+        ].items()
+    }
 
 
 @pytest.fixture

@@ -1,0 +1,8 @@
+"""Rollups seen from questions: which one a question would need, and how its text reads from those that there are."""
+
+from chronolake.query.rollup.block import Block, blocks, shaped
+from chronolake.query.rollup.deriving import derived
+from chronolake.query.rollup.plan import Plan, plan
+from chronolake.query.rollup.rewriting import Rewritten, rewritten
+
+__all__ = ["Block", "Plan", "Rewritten", "blocks", "derived", "plan", "rewritten", "shaped"]

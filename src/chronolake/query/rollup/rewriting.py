@@ -1,0 +1,223 @@
+"""A question's text, reading from rollups wherever one holds what a block asks for. Pure.
+
+A rollup whose cells are the block's very groups answers anything. One that tells more apart answers what can be put
+together of parts: counts, sums, least and greatest. So counts of what is different are as exact as the table's own, or
+are not taken from the rollup.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlglot import exp
+
+from chronolake.lake.rollup import Combine, Measure, Rollup
+from chronolake.query.moment import EARLIEST, LATEST
+from chronolake.query.params import Interval
+from chronolake.query.rollup.block import Block, Bounds, blocks, is_aggregate, shaped, swapped, text_of
+from chronolake.query.rollup.deriving import list_length
+from chronolake.query.scope import Scope
+from chronolake.query.text import SCOPE_PARAMETER
+
+_PROJECT = "project_id"
+#: Sums of these depend on their order.
+_INEXACT = frozenset({"FLOAT", "DOUBLE"})
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A statement, and the rollups that it reads from."""
+
+    tree: exp.Expr
+    rollups: tuple[Rollup, ...]
+
+
+def rewritten(
+    tree: exp.Expr, values: Mapping[str, Any], scope: Scope, rollups: Sequence[tuple[Rollup, int]]
+) -> Rewritten | None:
+    """The statement over rollups, each given with its number of cells; null where none of them serves.
+
+    The scope lies over what is read from rollups already; over the tables that are left it has yet to be laid.
+    """
+    tree = shaped(tree, values)
+    used: dict[str, Rollup] = {}
+    for block in list(blocks(tree, values)):
+        fitting = [
+            (cells, found)
+            for rollup, cells in rollups
+            if (found := _Fit.of(block, rollup, values, scope)) is not None
+        ]
+        if fitting:
+            _, best = min(fitting, key=lambda pair: (pair[0], pair[1].rollup.name))
+            used[best.rollup.name] = best.rollup
+            replacement = best.select()
+            if block.select is tree:
+                tree = replacement
+            else:
+                block.select.replace(replacement)
+    return Rewritten(tree, tuple(used.values())) if used else None
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A block and a rollup that answers it; `bounded` is the rollup's column of the time range that is asked for."""
+
+    block: Block
+    rollup: Rollup
+    scoped: bool
+    bounded: str | None
+
+    @classmethod
+    def of(cls, block: Block, rollup: Rollup, values: Mapping[str, Any], scope: Scope) -> "_Fit | None":
+        where = tuple(sorted(text_of(condition) for condition in block.where))
+        if rollup.source != block.source.name or rollup.where != where:
+            return None
+        told_apart = {dimension.expression for dimension in rollup.dimensions}
+        needed = {text_of(part) for part in block.apart_by}
+        scoped = scope.project_ids is not None
+        if not needed | ({_PROJECT} if scoped else set()) <= told_apart:
+            return None
+        bounded = None
+        if block.bounds is not None and not _open(block.bounds, values):
+            bounded = _bounded(block.bounds, rollup, values)
+            if bounded is None:
+                return None
+        if scoped and len(scope.project_ids or ()) == 1:
+            needed = needed | {_PROJECT}
+        exact = told_apart <= needed
+        held = {measure.expression: measure for measure in rollup.measures}
+        for aggregate in block.aggregates:
+            measure = held.get(text_of(aggregate))
+            if measure is None or not (exact or _adds_up(measure)):
+                return None
+        return cls(block, rollup, scoped, bounded)
+
+    def select(self) -> exp.Select:
+        """The block, reading from the rollup."""
+        select = self.block.select.copy()
+        names = {found.expression: found.name for found in self.rollup.dimensions}
+
+        def swap(node: exp.Expr) -> exp.Expr | None:
+            if is_aggregate(node):
+                return self._combined(node)
+            if isinstance(node, exp.Alias | exp.Literal | exp.Identifier):
+                return None
+            name = names.get(text_of(node))
+            return None if name is None else exp.column(name, quoted=True)
+
+        select.set("expressions", [_named(swapped(part.copy(), swap), part) for part in select.expressions])
+        if order := select.args.get("order"):
+            select.set("order", swapped(order.copy(), swap))
+        select.set("from_", exp.From(this=exp.to_table(self.rollup.name)))
+        if self.block.grouped is not None:
+            grouped = [exp.column(names[text_of(part)], quoted=True) for part in self.block.grouped]
+            select.set("group", exp.Group(expressions=grouped))
+        conditions = list(self._conditions(names))
+        select.set("where", exp.Where(this=exp.and_(*conditions)) if conditions else None)
+        return select
+
+    def _conditions(self, names: Mapping[str, str]) -> "list[exp.Expr]":
+        found: list[exp.Expr] = [
+            exp.EQ(
+                this=exp.column(names[text_of(pinned.this)], quoted=True), expression=pinned.expression.copy()
+            )
+            for pinned in self.block.pinned
+        ]
+        bounds = self.block.bounds
+        if bounds is not None and self.bounded is not None:
+            found.append(
+                exp.Between(
+                    this=exp.column(self.bounded, quoted=True),
+                    low=exp.Placeholder(this=bounds.start),
+                    high=exp.Placeholder(this=bounds.end),
+                )
+            )
+        if self.scoped:
+            ids = exp.cast(exp.Placeholder(this=SCOPE_PARAMETER), "INTEGER[]", dialect="duckdb")
+            found.append(
+                exp.EQ(
+                    this=exp.column(names[_PROJECT], quoted=True),
+                    expression=exp.Any(this=exp.Paren(this=ids)),
+                )
+            )
+        return found
+
+    def _combined(self, aggregate: exp.Expr) -> exp.Expr:
+        """What stands for an aggregate of the block: the same of its cells' measures."""
+        held = [measure for measure in self.rollup.measures if measure.expression == text_of(aggregate)]
+        if list_length(aggregate) is not None:
+            return exp.Array(
+                expressions=[
+                    _of_cells(measure) for measure in sorted(held, key=lambda measure: measure.place or 0)
+                ]
+            )
+        combined = _of_cells(held[0])
+        function = aggregate.this if isinstance(aggregate, exp.Filter) else aggregate
+        if isinstance(function, exp.Count):
+            # Where there is no cell there is nothing to count, and that is a number.
+            return exp.Coalesce(this=combined, expressions=[exp.Literal.number(0)])
+        return combined
+
+
+def _adds_up(measure: Measure) -> bool:
+    return measure.combine is not Combine.NONE and measure.kind not in _INEXACT
+
+
+def _of_cells(measure: Measure) -> exp.Expr:
+    column = exp.column(measure.name, quoted=True)
+    match measure.combine:
+        case Combine.MIN:
+            return exp.Min(this=column)
+        case Combine.MAX:
+            return exp.Max(this=column)
+        case Combine.SUM:
+            return exp.cast(exp.Sum(this=column), measure.kind, dialect="duckdb")
+        case Combine.NONE:
+            # One cell at most, or the rollup would not fit.
+            return exp.AnyValue(this=column)
+
+
+def _named(now: exp.Expr, before: exp.Expr) -> exp.Expr:
+    """A column of the answer under the name that it had."""
+    if isinstance(now, exp.Alias):
+        return now
+    return exp.alias_(now, before.alias_or_name, quoted=True)
+
+
+def _open(bounds: Bounds, values: Mapping[str, Any]) -> bool:
+    return (values[bounds.start], values[bounds.end]) == (EARLIEST, LATEST)
+
+
+def _bounded(bounds: Bounds, rollup: Rollup, values: Mapping[str, Any]) -> str | None:
+    """The rollup's column of periods that lie within the bounds or outside, but never astride; null where none does."""
+    for interval in Interval:
+        period = exp.TimestampTrunc(this=bounds.column.copy(), unit=exp.Literal.string(interval.value))
+        texts = {text_of(period), *(text_of(exp.cast(period, kind)) for kind in ("TIMESTAMP", "DATE"))}
+        found = next((name.name for name in rollup.dimensions if name.expression in texts), None)
+        if found and _aligned(values[bounds.start], values[bounds.end], interval):
+            return found
+    return None
+
+
+def _aligned(start: datetime, end: datetime, interval: Interval) -> bool:
+    begins = start in (EARLIEST, period_of(start, interval))
+    return begins and (end == LATEST or end + _INSTANT == period_of(end + _INSTANT, interval))
+
+
+def period_of(moment: datetime, interval: Interval) -> datetime:
+    """The first instant of the period that a moment lies in; weeks begin on Monday."""
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    match interval:
+        case Interval.DAY:
+            return day
+        case Interval.WEEK:
+            # The first days of all have no Monday before them.
+            return day - timedelta(days=min(day.weekday(), (day - EARLIEST).days))
+        case Interval.MONTH:
+            return day.replace(day=1)
+        case Interval.QUARTER:
+            return day.replace(month=3 * ((day.month - 1) // 3) + 1, day=1)
+        case Interval.YEAR:
+            return day.replace(month=1, day=1)

@@ -1,0 +1,192 @@
+"""Cells of rollups stay what the table's own rows give, whatever comes, goes and moves between refreshes."""
+
+import random
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from chronolake.capture.columns import CDX_RECORDS
+from chronolake.errors import LakeError
+from chronolake.lake.changes import TableChanges
+from chronolake.lake.commit import StreamCheckpoint
+from chronolake.lake.compaction import Limits
+from chronolake.lake.rollup import Combine, Dimension, Measure, Rollup
+
+COUNTED = Measure("m1", "count(*)", Combine.SUM)
+MONTH = "CAST(date_trunc('month', \"timestamp\") AS DATE)"
+BY_MONTH = Rollup(
+    source="cdx_records",
+    where=(),
+    reads=("domain", "timestamp"),
+    dimensions=(Dimension("domain", "domain", nullable=False), Dimension("d2", MONTH, nullable=False)),
+    measures=(
+        COUNTED,
+        Measure("m2", "count(DISTINCT url)", Combine.NONE),
+        Measure("m3", "sum(content_length)", Combine.SUM),
+        Measure("m4", "quantile_disc(content_length, [0.5, 0.95])", Combine.NONE, place=2),
+        Measure("m5", 'max("timestamp")', Combine.MAX),
+    ),
+)
+#: A dimension that may be null, and rows that are left out.
+BY_STATUS = Rollup(
+    source="cdx_records",
+    where=("domain <> 'host-003.example'",),
+    reads=("status_code", "domain"),
+    dimensions=(Dimension("status_code", "status_code", nullable=True),),
+    measures=(COUNTED, Measure("m2", "count(DISTINCT domain)", Combine.NONE)),
+)
+WHOLE = Rollup("cdx_records", (), (), (), (COUNTED, Measure("m2", "min(domain)", Combine.MIN)))
+ROLLUPS = (BY_MONTH, BY_STATUS, WHOLE)
+SMALL = Limits(rows=4000, files=12, fan_in=3)
+
+
+def truth(rollup):
+    """What the cells are to be, from the rows themselves."""
+    columns = [found.expression for found in rollup.dimensions]
+    columns += [
+        f"({found.expression})" + (f"[{found.place}]" if found.place else "") for found in rollup.measures
+    ]
+    where = f" WHERE {rollup.where[0]}" if rollup.where else ""
+    group = (
+        f" GROUP BY {', '.join(found.expression for found in rollup.dimensions)}" if rollup.dimensions else ""
+    )
+    return f"SELECT {', '.join(columns)} FROM cdx_records{where}{group}"
+
+
+def cells(rollup):
+    names = [*(found.name for found in rollup.dimensions), *(found.name for found in rollup.measures)]
+    return f"SELECT {', '.join(names)} FROM {rollup.name}"
+
+
+@pytest.fixture
+def assert_true(ask):
+    def check(lake, *rollups):
+        for rollup in rollups or ROLLUPS:
+            found = sorted(map(repr, ask(lake, cells(rollup))))
+            assert found == sorted(map(repr, ask(lake, truth(rollup)))), rollup.dimensions
+
+    return check
+
+
+@pytest.fixture
+def change(captures):
+    lsn = iter(range(1, 1_000_000))
+
+    def _change(lake, upserts=(), gone=(), *, truncated=False):
+        rows = pa.concat_tables([captures(0), *(captures(1, first=number) for number in upserts)])
+        lengths = pa.array([number * 7 + next(lsn) for number in upserts], pa.int64())
+        position = rows.schema.get_field_index("content_length")
+        rows = rows.set_column(position, rows.schema.field(position), lengths)
+        numbers = np.array([[0, number] for number in [*upserts, *gone]], np.uint64).reshape(-1, 2)
+        lake.apply_changes(
+            [TableChanges(CDX_RECORDS, rows, numbers, truncated=truncated)],
+            checkpoint=StreamCheckpoint("e", 1, next(lsn), datetime.now(UTC), datetime.now(UTC)),
+        )
+
+    return _change
+
+
+def test_a_rollup_holds_what_the_rows_give_and_says_how_far_it_is(lake, captures, assert_true):
+    lake.append(CDX_RECORDS, captures(3000))
+    rollups = lake.rollups()
+    made = [rollups.make(rollup, asked="a test") for rollup in ROLLUPS]
+    assert all(refreshed.rebuilt for refreshed in made)
+    assert_true(lake)
+    assert rollups.make(BY_MONTH, asked="again") is None
+    states = rollups.states()
+    assert [state.current for state in states] == [True] * 3
+    assert {state.asked for state in states} == {"a test"}
+    assert [state.cells for state in states] == [refreshed.cells for refreshed in made]
+    lake.append(CDX_RECORDS, captures(10, first=5000))
+    assert [state.current for state in rollups.states()] == [False] * 3
+    assert len(rollups.refresh_all()) == 3
+    assert rollups.refresh_all() == []
+    assert_true(lake)
+
+
+def test_what_merges_do_to_files_changes_no_cell(lake, captures, change, assert_true):
+    for n in range(12):
+        lake.append(CDX_RECORDS, captures(200, first=n * 200))
+    rollups = lake.rollups()
+    rollups.make(BY_MONTH, asked="a test")
+    change(lake, gone=range(50))
+    assert list(lake.compactor(SMALL).compact())
+    (state,) = rollups.states()
+    assert not state.current
+    (refreshed,) = rollups.refresh_all()
+    # The fifty rows' cells, and not those of every row that was written anew.
+    assert not refreshed.rebuilt
+    assert refreshed.cells < 60
+    assert_true(lake, BY_MONTH)
+    list(lake.compactor(SMALL).compact())
+    assert rollups.states()[0].current
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_refreshed_cells_are_those_of_a_rebuild(lake, captures, change, assert_true, seed):
+    chance = random.Random(seed)
+    lake.append(CDX_RECORDS, captures(chance.choice([0, 50, 2000])))
+    rollups = lake.rollups()
+    for rollup in ROLLUPS:
+        rollups.make(rollup, asked="a test")
+    known = 2000
+    for _ in range(25):
+        match chance.choice(
+            ["append", "change", "change", "change", "gone", "compact", "refresh", "truncate"]
+        ):
+            case "append":
+                lake.append(CDX_RECORDS, captures(chance.choice([1, 40, 300]), first=known))
+                known += 300
+            case "change":
+                change(lake, chance.sample(range(known), 20), chance.sample(range(known), 5))
+            case "gone":
+                change(lake, gone=chance.sample(range(known), chance.choice([5, known // 2])))
+            case "compact":
+                list(lake.compactor(SMALL).compact())
+            case "refresh":
+                rollups.refresh_all()
+                assert_true(lake)
+            case "truncate" if chance.random() < 0.3:
+                change(lake, chance.sample(range(known), 3), truncated=True)
+    rollups.refresh_all()
+    assert_true(lake)
+    assert all(state.current and state.error is None for state in rollups.states())
+
+
+def test_a_rollup_whose_column_is_gone_says_so_and_keeps_no_other(lake, captures):
+    for n in range(4):
+        lake.append(CDX_RECORDS, captures(100, first=n * 100))
+    rollups = lake.rollups()
+    rollups.make(BY_MONTH, asked="a test")
+    rollups.make(BY_STATUS, asked="a test")
+    lake.evolve(["ALTER TABLE cdx_records DROP COLUMN status_code"])
+    with lake._commits.commit() as commit:
+        commit.end(CDX_RECORDS, [commit.live(CDX_RECORDS)[0].data_file_id])
+        commit.finish()
+    assert [refreshed.name for refreshed in rollups.refresh_all()] == [BY_MONTH.name]
+    by_month, by_status = rollups.states()
+    assert by_month.current
+    assert by_month.error is None
+    assert not by_status.current
+    assert "status_code" in by_status.error
+
+
+def test_a_rollup_that_was_forgotten_is_gone(lake, captures, ask):
+    lake.append(CDX_RECORDS, captures(100))
+    rollups = lake.rollups()
+    rollups.make(BY_MONTH, asked="a test")
+    assert rollups.drop(BY_MONTH.name)
+    assert not rollups.drop(BY_MONTH.name)
+    assert rollups.states() == []
+    assert ask(lake, "SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'rollup%'") == [(0,)]
+    assert rollups.make(BY_MONTH, asked="a test").cells
+
+
+def test_a_column_that_the_lake_does_not_keep_is_refused(lake):
+    odd = Rollup("cdx_records", (), ("domain",), (Dimension("domain", "domain", nullable=False),),
+                 (Measure("m1", "list(url)", Combine.NONE),))  # fmt: skip
+    with pytest.raises(LakeError, match="VARCHAR"):
+        lake.rollups().make(odd, asked="a test")
+    assert lake.rollups().states() == []
