@@ -12,6 +12,18 @@ from chronolake.query.question import Question, named
 from chronolake.query.rollup import blocks, derived, shaped
 
 
+#: Any will do where cells are told apart by it, or hold all of it.
+_ANY = {
+    "domain": "example.com",
+    "project": "any",
+    "projects": "any",
+    "start": "2000",
+    "end": "2001",
+    "other_start": "2002",
+    "other_end": "2003",
+}
+
+
 @dataclass(frozen=True)
 class Wanted:
     """A rollup that a question would read from; `asked` says which question, asked how."""
@@ -89,8 +101,10 @@ class QueryOptimizer:
 
 def _values(question: Question, params: Mapping[str, Any]) -> dict[str, Any]:
     """The question's values with these choices; what else it needs is filled in, for it does not matter which."""
-    fields = question.params.model_fields
-    # Any domain will do: cells are told apart by it.
-    needed = {"domain": "example.com"} if "domain" in fields else {}
+    needed = {
+        name: _ANY[name]
+        for name, field in question.params.model_fields.items()
+        if name in _ANY and (field.is_required() or name == "domain")
+    }
     values = read(question.name, question.params, {**needed, **params}).model_dump()
     return {name: value for name, value in values.items() if name not in {"project", "projects"}}
