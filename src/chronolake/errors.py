@@ -5,6 +5,15 @@ ChronolakeError
 ├── InputError                   what was handed in cannot be read
 │   ├── InputUnreadable          missing, without rights, a folder with nothing in it
 │   └── FormatUnknown            readable, but no capture index, WARC, ARC or WACZ
+├── SourceError                  a web archive did not give what was asked of it
+│   ├── SourceUnavailable        out of reach, too slow, asks for a pause, or its answer cannot be used
+│   │   └── SourceHeldBack       it failed too often, so that it is not asked for a while
+│   ├── SourceRefused            the archive will not answer this request
+│   │   └── SourceBlocked        not for us: excluded by its owner, by robots, or our address is blocked
+│   ├── ArchiveQueryInvalid      nothing that an archive can be asked, or not this one
+│   ├── SessionUnknown           no scrape session of that number
+│   ├── SessionBusy              a living process works on the scrape session
+│   └── CollectStopped           whoever asked for it stopped it
 ├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
@@ -83,6 +92,61 @@ class FormatUnknown(InputError):
     """The content is no capture index, WARC, ARC or WACZ."""
 
     hint = "The formats that can be read are listed in docs/formats.md."
+
+
+class SourceError(ChronolakeError):
+    """A web archive did not give what was asked of it."""
+
+
+class SourceUnavailable(SourceError):
+    """The archive is out of reach, too slow, asks for a pause, or gave what cannot be used."""
+
+    retry = Retry.LATER
+    hint = "Run the same command again later: it goes on where it stood."
+
+
+class SourceHeldBack(SourceUnavailable):
+    """The archive failed too often, or asks for a long pause, so that it is not asked for a while."""
+
+
+class SourceRefused(SourceError):
+    """The archive will not answer this request."""
+
+    retry = Retry.OPERATOR
+    hint = "Check what is asked, and the address: docs/sources.md says what each source takes."
+
+
+class SourceBlocked(SourceRefused):
+    """The archive answers, but not us: its owner excluded the site, or our address is blocked."""
+
+    hint = (
+        "If the site is excluded, no retry will help. If our address is blocked, wait for a day, and set"
+        " CHRONOLAKE_CONTACT so that the archive's operators can reach you."
+    )
+
+
+class ArchiveQueryInvalid(SourceError):
+    """Nothing that an archive can be asked, or not this one."""
+
+
+class SessionUnknown(SourceError):
+    """There is no scrape session of that number."""
+
+    hint = "chronolake collect without --resume goes on with the newest unfinished session by itself."
+
+
+class SessionBusy(SourceError):
+    """A living process works on the scrape session."""
+
+    retry = Retry.LATER
+    hint = "Let it end, or stop it with Ctrl-C."
+
+
+class CollectStopped(SourceError):
+    """Whoever asked for it stopped it; what was stored stays."""
+
+    retry = Retry.LATER
+    hint = "Run the same command again: it goes on where it stood."
 
 
 class OutputError(ChronolakeError):

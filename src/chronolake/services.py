@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
-from chronolake.ingest import ParquetPipeline
+from chronolake.ingest import Collector, ParquetPipeline
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database
@@ -45,6 +45,7 @@ class Services(Reading):
 
     sync: DataSyncService | None
     pipeline: ParquetPipeline
+    collector: Collector
     duckdb: DuckDBService
     optimizer: QueryOptimizer
     loops: tuple[Loop, ...]
@@ -94,6 +95,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             lake_error=error,
             sync=sync,
             pipeline=pipeline,
+            collector=Collector(database=database, pipeline=pipeline, settings=settings),
             router=router,
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),

@@ -63,6 +63,19 @@ def _postgres_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _header(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("write it in printable ASCII, for it is sent in a header")
+    return value
+
+
+def _archives(value: str) -> str:
+    names = [name.strip() for name in value.split(",")]
+    if not set(names) <= {"wayback", "commoncrawl"} or len(set(names)) != len(names):
+        raise ValueError("write wayback and commoncrawl, apart by a comma, each at most once")
+    return ",".join(names)
+
+
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 
@@ -224,6 +237,51 @@ class IngestSettings(_Section):
     )  # fmt: skip
 
 
+class ArchiveSettings(_Section):
+    """Asking web archives."""
+
+    contact: Annotated[str, AfterValidator(_header)] | None = Field(
+        default=None, alias="CHRONOLAKE_CONTACT",
+        description="Mail or web address that archives may reach you at; stands in the User-Agent.",
+    )  # fmt: skip
+    wayback_url: str = Field(
+        default="https://web.archive.org/cdx/search/cdx", alias="CHRONOLAKE_WAYBACK_URL",
+        description="Address of the Wayback CDX API.",
+    )  # fmt: skip
+    commoncrawl_url: str = Field(
+        default="https://index.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_URL",
+        description="Address of Common Crawl's index server.",
+    )  # fmt: skip
+    per_minute: float | None = Field(
+        default=None, gt=0, le=60_000, alias="CHRONOLAKE_ARCHIVE_PER_MINUTE",
+        description="Requests a minute to one host, at most. Unset: what suits the archive; never above its own limit.",
+    )  # fmt: skip
+    timeout_s: float = Field(
+        default=180, gt=0, le=3600, alias="CHRONOLAKE_ARCHIVE_TIMEOUT_S",
+        description="Seconds after which a request to an archive is given up, from connecting to the last byte.",
+    )  # fmt: skip
+    tries: int = Field(
+        default=6, ge=1, le=20, alias="CHRONOLAKE_ARCHIVE_TRIES",
+        description="Times that a request is tried before it counts as failed.",
+    )  # fmt: skip
+    backoff_s: float = Field(
+        default=2, gt=0, le=600, alias="CHRONOLAKE_ARCHIVE_BACKOFF_S",
+        description="Seconds before the second try; each further one waits twice as long, and a random share more.",
+    )  # fmt: skip
+    page_rows: int = Field(
+        default=10_000, ge=1, le=150_000, alias="CHRONOLAKE_ARCHIVE_PAGE_ROWS",
+        description="Captures that one request asks for, where the archive can be told.",
+    )  # fmt: skip
+    most_bytes: Bytes = Field(
+        default=2**30, alias="CHRONOLAKE_ARCHIVE_MAX_BYTES",
+        description="Bytes of the largest answer that is taken, decompressed; it waits on disk until it is whole.",
+    )  # fmt: skip
+    order: Annotated[str, AfterValidator(_archives)] = Field(
+        default="wayback,commoncrawl", alias="CHRONOLAKE_ARCHIVE_ORDER",
+        description="Archives that a hybrid project asks, first to last.",
+    )  # fmt: skip
+
+
 class QuerySettings(_Section):
     """Answering questions."""
 
@@ -305,6 +363,7 @@ class Settings(BaseModel):
     sync: SyncSettings = SyncSettings()
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
+    archives: ArchiveSettings = ArchiveSettings()
     query: QuerySettings = QuerySettings()
     cache: CacheSettings = CacheSettings()
     server: ServerSettings = ServerSettings()

@@ -10,7 +10,19 @@ import typer
 from typer.exceptions import TyperException
 
 from chronolake import settings as settings_module
-from chronolake.cli import ask, bench, database, demo, export, ingest, optimize, quarantine, serve, sync
+from chronolake.cli import (
+    ask,
+    bench,
+    collect,
+    database,
+    demo,
+    export,
+    ingest,
+    optimize,
+    quarantine,
+    serve,
+    sync,
+)
 from chronolake.cli.output import print_error, print_json, print_rows
 from chronolake.errors import ChronolakeError, InputError
 from chronolake.telemetry import logs
@@ -31,6 +43,12 @@ app.command(
     "  chronolake ingest warcs/ 'more/*.wacz' --project news --json\n\n"
     "  zcat big.cdx.gz | chronolake ingest - --project news"
 )(ingest.ingest)
+app.command(
+    epilog="Examples:\n\n  chronolake collect example.com --project news --from 2014 --to 2016\n\n"
+    "  chronolake collect example.com --project news --source hybrid\n\n"
+    "  chronolake collect example.com --project news --source cdx-server --url https://archive.example/cdx\n\n"
+    "  chronolake collect --resume 7 --json"
+)(collect.collect)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Examples:\n\n  chronolake ask --list\n\n"

@@ -37,7 +37,7 @@ def ingest(
         stdin=sys.stdin.buffer if "-" in paths else None,
     )
     with open_services(settings) as services:
-        with _ProgressBar(enabled=stderr.is_terminal and not as_json) as bar:
+        with ProgressBar("ingest", enabled=stderr.is_terminal and not as_json) as bar:
             report = services.pipeline.ingest(request, bar.update)
         document = report_document(report)
         lake_error = services.lake_error
@@ -78,12 +78,12 @@ def report_document(report: IngestReport) -> dict[str, Any]:
     }
 
 
-class _ProgressBar:
+class ProgressBar:
     """Shows bytes done, captures a second and the time that remains; silent where nobody watches."""
 
-    def __init__(self, *, enabled: bool) -> None:
+    def __init__(self, name: str, *, enabled: bool) -> None:
         self._progress = Progress(
-            TextColumn("ingest"),
+            TextColumn(name),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[lines]:,} lines"),
@@ -92,7 +92,7 @@ class _ProgressBar:
             console=stderr,
             disable=not enabled,
         )
-        self._task = self._progress.add_task("ingest", total=None, lines=0, rate=0.0)
+        self._task = self._progress.add_task(name, total=None, lines=0, rate=0.0)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -102,6 +102,7 @@ class _ProgressBar:
         self._progress.stop()
 
     def update(self, progress: IngestProgress) -> None:
+        """Show how far it is."""
         elapsed = self._progress.tasks[0].elapsed or 0.0
         self._progress.update(
             self._task,

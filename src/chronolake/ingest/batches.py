@@ -19,11 +19,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How far an archive is collected once a batch is stored: `place` counts where a page ends with it.
+
+    `outside` captures of the page were not asked for.
+    """
+
+    page_ends: bool
+    place: str | None = None
+    outside: int = 0
+
+
+@dataclass(frozen=True)
 class Batch:
     """What one transaction stores; `bytes_read` of the input, as it lies on disk, were read up to its end."""
 
     captures: CaptureBatch
     bytes_read: int
+    mark: Mark | None = None
 
 
 def coalesced(batches: Iterator[Batch], rows: int) -> Iterator[Batch]:

@@ -112,7 +112,6 @@ class DualWrite:
                     checksum=staged.checksum,
                 ),
             )
-        faults.reach("ingest.before_commit")
         return Stored(rows=inserted.rows.num_rows, message_lsn=message_lsn)
 
 

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
+from psycopg import Connection
 
 from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, Table
 from chronolake.capture.host import psl_version
@@ -96,6 +98,10 @@ class _Work:
     failures: list[ChronolakeError] = field(default_factory=list)
     bytes_total: int | None = None
     on_progress: Callable[[Progress], None] | None = None
+    #: called once the import holds its lock; an error that it raises ends the import
+    begun: Callable[[int], None] | None = None
+    #: called for each batch in its transaction, with the import's id
+    within: Callable[[Connection, int, Batch, Stored], None] | None = None
 
 
 class Follower(Protocol):
@@ -186,6 +192,37 @@ class ParquetPipeline:
             )
         )
 
+    def ingest_collected(
+        self,
+        *,
+        project: str,
+        name: str,
+        archive_source: str,
+        batches: Callable[[int], Iterator[Batch]],
+        begun: Callable[[int], None],
+        within: Callable[[Connection, int, Batch, Stored], None],
+        on_progress: Callable[[Progress], None],
+        failures: list[ChronolakeError],
+    ) -> IngestReport:
+        """Store batches that come from an archive, with the same account; `name` says what was asked.
+
+        `batches` gets the project's id; what ends it early it puts among `failures`. `begun` gets the import's id
+        once its lock is held, `within` is called in the transaction of each batch.
+        """
+        return self._run(
+            _Work(
+                table=CDX_RECORDS,
+                project=project,
+                paths=(name,),
+                batches=batches,
+                archive_source=archive_source,
+                failures=failures,
+                on_progress=on_progress,
+                begun=begun,
+                within=within,
+            )
+        )
+
     def ingest_pages(self, project: str, pages: Iterable[pa.Table]) -> IngestReport:
         """Store page tables (`CONTENT_ANALYTICS` less project_id and batch_id) of a project's captures."""
 
@@ -222,6 +259,8 @@ class ParquetPipeline:
             with self._database.connection() as held, imports.hold(held, import_id):
                 # The lock belongs to the session; an open transaction would hold back vacuum all the while.
                 held.commit()
+                if work.begun is not None:
+                    work.begun(import_id)
                 with self._follower.following() if self._follower else nullcontext():
                     self._store(work, work.batches(project_id), import_id, counts)
                     lsn, in_lake = self._followed()
@@ -248,7 +287,10 @@ class ParquetPipeline:
         dual_write = DualWrite(table=work.table, import_id=import_id, staging=staging)
         if self._follower is not None:
             self._follower.sweep()
-        with Storer(database=self._database, write=dual_write, clock=self._clock, on_stored=stored) as storer:
+        within = None if work.within is None else partial(_with_import, work.within, import_id)
+        with Storer(
+            database=self._database, write=dual_write, clock=self._clock, on_stored=stored, within=within
+        ) as storer:
             for batch in read_ahead(batches):
                 storer.store(batch)
 
@@ -279,6 +321,16 @@ class ParquetPipeline:
                 repaired=counts.repaired,
                 rejected_by_reason=dict(counts.rejected_by_reason),
             )
+
+
+def _with_import(
+    within: Callable[[Connection, int, Batch, Stored], None],
+    import_id: int,
+    conn: Connection,
+    batch: Batch,
+    stored: Stored,
+) -> None:
+    within(conn, import_id, batch, stored)
 
 
 def _count_metrics(batch: CaptureBatch, stored: int) -> None:

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Self
 
+from psycopg import Connection
+
 from chronolake import faults
 from chronolake.clock import Clock
 from chronolake.errors import DatabaseConflict
@@ -25,7 +27,11 @@ _log = logs.get_logger(__name__)
 
 
 class Storer:
-    """Stores the batches of one import. `on_stored` is called for each, in order, by the thread that stores."""
+    """Stores the batches of one import. `on_stored` is called for each, in order, by the thread that stores.
+
+    `within` is called for each in its transaction, last of all: what it writes is stored with the batch or not at
+    all, and an error that it raises rolls both back. The stream does not show it.
+    """
 
     def __init__(
         self,
@@ -34,11 +40,13 @@ class Storer:
         write: DualWrite,
         clock: Clock,
         on_stored: Callable[[Batch, Stored], None],
+        within: Callable[[Connection, Batch, Stored], None] | None = None,
     ) -> None:
         self._database = database
         self._write = write
         self._clock = clock
         self._on_stored = on_stored
+        self._within = within
         self._origins = Origins()
         self._finisher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
         self._finishing: tuple[Batch, Future[Stored]] | None = None
@@ -64,7 +72,10 @@ class Storer:
         with ExitStack() as open_transaction:
             inserted = self._insert(open_transaction, batch)
             self._settle()
-            self._finishing = batch, self._finisher.submit(self._finish, open_transaction.pop_all(), inserted)
+            self._finishing = (
+                batch,
+                self._finisher.submit(self._finish, open_transaction.pop_all(), batch, inserted),
+            )
 
     def _insert(self, transaction: ExitStack, batch: Batch) -> Inserted:
         for pause_s in RETRY_PAUSES_S:
@@ -87,9 +98,12 @@ class Storer:
             transaction.push(attempt.pop_all())
             return inserted
 
-    def _finish(self, transaction: ExitStack, inserted: Inserted) -> Stored:
+    def _finish(self, transaction: ExitStack, batch: Batch, inserted: Inserted) -> Stored:
         with transaction:
             stored = self._write.promise(inserted)
+            if self._within is not None:
+                self._within(inserted.conn, batch, stored)
+            faults.reach("ingest.before_commit")
         faults.reach("ingest.after_postgres")
         return stored
 

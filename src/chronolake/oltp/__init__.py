@@ -1,6 +1,7 @@
 """PostgreSQL, the truth: its server where none is given, its schema, and every statement sent to it."""
 
 from chronolake.oltp import (
+    attempts,
     backfills,
     copies,
     dead_letters,
@@ -12,6 +13,7 @@ from chronolake.oltp import (
     quarantine,
     relations,
     rows,
+    sessions,
     sync_tables,
 )
 from chronolake.oltp.database import Database, current_lsn, insert_lsn
@@ -19,6 +21,7 @@ from chronolake.oltp.embedded import client_program
 
 __all__ = [
     "Database",
+    "attempts",
     "backfills",
     "client_program",
     "copies",
@@ -33,5 +36,6 @@ __all__ = [
     "quarantine",
     "relations",
     "rows",
+    "sessions",
     "sync_tables",
 ]

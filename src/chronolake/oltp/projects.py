@@ -22,3 +22,9 @@ def find(conn: Connection, name_or_id: str | int) -> int | None:
     """The id of the project of that name, else of that id; null where there is neither."""
     row = conn.execute(statement("project_find"), {"key": str(name_or_id)}).fetchone()
     return None if row is None else int(row[0])
+
+
+def archive_policy(conn: Connection, project_id: int, told: str | None) -> str:
+    """Where the project collects from: as `told`, and from then on so; null: as it was told last."""
+    values = {"project_id": project_id, "told": told}
+    return str(one(conn, "project_archive_policy", values)[0])

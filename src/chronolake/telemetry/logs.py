@@ -26,6 +26,8 @@ def configure(settings: LogSettings) -> None:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     # It tells of each attempt to connect; that none succeeded is told by the error that comes of it.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    # It tells of each request; what became of an attempt is logged by whoever made it.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

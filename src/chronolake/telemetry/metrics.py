@@ -40,6 +40,13 @@ INGEST_LINES = _declare(
     "lines",
     ("outcome",),
 )
+ARCHIVE_REQUESTS = _declare(
+    Counter,
+    "chronolake_archive_requests_total",
+    "Requests to archives by outcome, each try counted, those held back too.",
+    "requests",
+    ("source", "outcome"),
+)
 LEDGER_PENDING = _declare(
     Gauge, "chronolake_ledger_pending_batches", "Batches in the ledger that the lake lacks.", "batches"
 )

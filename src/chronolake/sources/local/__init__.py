@@ -1,7 +1,8 @@
 """Captures from files: any format that the field writes, told by content, in bounded memory."""
 
+from chronolake.sources.local.detect import Format, detect
 from chronolake.sources.local.inputs import InputFile, expand
 from chronolake.sources.local.raw import name_of
-from chronolake.sources.local.read import read_captures
+from chronolake.sources.local.read import read_captures, read_stream
 
-__all__ = ["InputFile", "expand", "name_of", "read_captures"]
+__all__ = ["Format", "InputFile", "detect", "expand", "name_of", "read_captures", "read_stream"]

@@ -65,6 +65,17 @@ def read_captures(
         before += file.size or 0
 
 
+def read_stream(stream: BinaryIO, name: str, *, max_line_bytes: int, batch_rows: int) -> Iterator[RawBatch]:
+    """Read one stream that is no file of its own, as an archive's answer; otherwise as `read_captures`.
+
+    Raises:
+        InputError: it cannot be read at all.
+    """
+    file = InputFile(name, None)
+    with _told_by_name(file):
+        yield from _File(file, stream, 0, max_line_bytes, batch_rows).batches()
+
+
 @contextmanager
 def _told_by_name(file: InputFile) -> Iterator[None]:
     """What a library says of a file it cannot read, as an error that names the file."""

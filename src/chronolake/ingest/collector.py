@@ -1,0 +1,358 @@
+"""Collect captures from web archives: ask page after page, store each with the place where the next begins.
+
+A page's captures, its account and that place are one PostgreSQL transaction, so a process that dies at any moment
+leaves a session that goes on exactly there. An archive that fails ends the session as failed, with what was stored
+and the reason; it is never taken for an archive that has nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import Connection
+
+from chronolake.capture import timestamp
+from chronolake.capture.record import CaptureBatch, RawBatch
+from chronolake.clock import Clock, SystemClock
+from chronolake.errors import (
+    ChronolakeError,
+    CollectStopped,
+    InputError,
+    SessionBusy,
+    SessionUnknown,
+    SourceError,
+    SourceUnavailable,
+)
+from chronolake.ingest.batches import Batch, Mark, coalesced
+from chronolake.ingest.dual_write import Stored
+from chronolake.ingest.pipeline import IngestReport, ParquetPipeline, Progress
+from chronolake.oltp import Database, attempts, imports, projects, sessions
+from chronolake.oltp.sessions import ScrapeSession, Step
+from chronolake.settings import Settings
+from chronolake.sources.archive_source import ArchiveSource, Page
+from chronolake.sources.asking import Asker
+from chronolake.sources.attempt import Attempt
+from chronolake.sources.catalogue import Archive, Kind, archive, asker_of, held_back_s, source_of
+from chronolake.sources.local import read_stream
+from chronolake.sources.local.normalise import SCHEMA, Normaliser
+from chronolake.sources.query import Query
+from chronolake.sources.router import Policy, choose
+from chronolake.telemetry import logs
+
+_log = logs.get_logger(__name__)
+
+#: Sources that a project's policy may choose, each by its kind.
+_ROUTED = {Kind.WAYBACK.value: Kind.WAYBACK, Kind.COMMONCRAWL.value: Kind.COMMONCRAWL}
+
+
+@dataclass(frozen=True)
+class CollectRequest:
+    """What to collect, into the project of that name.
+
+    With `archive`, from that one. Otherwise the project's policy chooses: `policy`, which it then keeps, or the
+    one that it keeps.
+    """
+
+    project: str
+    query: Query
+    archive: Archive | None = None
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """A scrape session as it stands after a run: its account over all runs, and how its requests went.
+
+    `ingest` is what this run did, null where nothing was left to do; `failure` what ended it early.
+    """
+
+    session: ScrapeSession
+    attempts: Mapping[str, int]
+    reason: str
+    ingest: IngestReport | None
+    failure: ChronolakeError | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended by whoever asked for it."""
+        return isinstance(self.failure, CollectStopped)
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """Keeps attempts in PostgreSQL, each in a transaction of its own."""
+
+    database: Database
+    session_id: int
+    project_id: int
+
+    def record(self, attempt: Attempt) -> None:
+        with self.database.connection() as conn:
+            attempts.add(conn, vars(attempt), session_id=self.session_id, project_id=self.project_id)
+
+
+class Collector:
+    """Brings captures from web archives into both stores. One collects at a time; `stop` is for any thread."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        pipeline: ParquetPipeline,
+        settings: Settings,
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._stopping = False
+        self._asker: Asker | None = None
+
+    def stop(self) -> None:
+        """End what is under way: no further page is asked for, and those that have come are stored."""
+        self._stopping = True
+        if self._asker is not None:
+            self._asker.stop()
+
+    def collect(
+        self, request: CollectRequest, on_progress: Callable[[Progress], None] | None = None
+    ) -> list[SessionReport]:
+        """Collect, going on with what was begun and not ended: one report for each archive that was asked.
+
+        Raises:
+            SourceUnavailable: no archive may be asked now.
+            SessionBusy: another process collects the same.
+            DatabaseError, LakeError: as `ParquetPipeline.ingest`.
+        """
+        with self._database.connection() as conn:
+            project_id = projects.ensure(conn, request.project)
+        if request.archive is not None:
+            reason = "it was named"
+            return [self._collected(request, project_id, request.archive, reason, on_progress)]
+        with self._database.connection() as conn:
+            policy = Policy(projects.archive_policy(conn, project_id, request.policy))
+        reports: list[SessionReport] = []
+        failed: dict[str, str] = {}
+        while (chosen := self._choose(policy, failed)) is not None:
+            asked, reason = chosen
+            reports.append(self._collected(request, project_id, asked, reason, on_progress))
+            failure = reports[-1].failure
+            if failure is None or reports[-1].stopped:
+                break
+            failed[asked.kind.value] = failure.message
+        return reports
+
+    def resume(self, session_id: int, on_progress: Callable[[Progress], None] | None = None) -> SessionReport:
+        """Go on with a session where it stood; one that has ended is reported as it is.
+
+        Raises:
+            SessionUnknown: there is none of that number.
+            SessionBusy: a living process works on it.
+            DatabaseError, LakeError: as `ParquetPipeline.ingest`.
+        """
+        with self._database.connection() as conn:
+            session = sessions.find(conn, session_id)
+            if session is None:
+                raise SessionUnknown(f"there is no scrape session {session_id} that can be gone on with")
+            if session.import_id is not None and imports.is_held(conn, session.import_id):
+                raise SessionBusy(f"a living process works on the scrape session {session_id}")
+        return self._run(session, "it was named by its session", on_progress)
+
+    def _choose(self, policy: Policy, failed: Mapping[str, str]) -> tuple[Archive, str] | None:
+        """The archive to ask next, and why; null where all of them were asked and failed.
+
+        Raises:
+            SourceUnavailable: none was asked, and none may be now.
+        """
+        archives = {name: archive(kind, None, self._settings.archives) for name, kind in _ROUTED.items()}
+        now = self._clock.now().timestamp()
+        # Where there is no other to go to, whoever asks finds the breaker open, and that is kept as an attempt.
+        held = (
+            {name: held_back_s(asked, self._settings, now) for name, asked in archives.items()}
+            if policy is Policy.HYBRID
+            else {}
+        )
+        choice = choose(policy, self._settings.archives.order.split(","), failed, held)
+        _log.info("archive.routed", source=choice.source, policy=policy.value, reason=choice.reason)
+        if choice.source is not None:
+            return archives[choice.source], choice.reason
+        if not failed:
+            raise SourceUnavailable(f"no archive may be asked now: {choice.reason}")
+        return None
+
+    def _collected(
+        self,
+        request: CollectRequest,
+        project_id: int,
+        asked: Archive,
+        reason: str,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> SessionReport:
+        what = {"archive": _document(asked), "query": request.query.document()}
+        with self._database.connection() as conn:
+            session_id = sessions.unfinished(conn, project_id=project_id, **what)
+            if session_id is None:
+                session_id = sessions.begin(
+                    conn,
+                    project_id=project_id,
+                    archive_source=asked.archive_source,
+                    domain=request.query.host,
+                    **what,
+                )
+        return replace(self.resume(session_id, on_progress), reason=reason)
+
+    def _run(
+        self, session: ScrapeSession, reason: str, on_progress: Callable[[Progress], None] | None
+    ) -> SessionReport:
+        failures: list[ChronolakeError] = []
+        if session.ended:
+            # The process died after the last page, before it could say so.
+            self._tell(session, session.import_id, "done")
+            return self._report(session, reason, None, failures)
+        asked = Archive(Kind(session.archive["kind"]), session.archive["base"])
+        query = Query.of(session.query)
+        asker = asker_of(
+            asked,
+            self._settings,
+            _Recorder(self._database, session.session_id, session.project_id),
+            self._clock,
+        )
+        self._asker = asker
+        if self._stopping:
+            asker.stop()
+        work = _Session(self._settings, source_of(asked, asker, self._settings), session, query, failures)
+        state = "failed"
+        import_id = session.import_id
+
+        def begun(begun_id: int) -> None:
+            nonlocal import_id
+            with self._database.connection() as conn:
+                if not sessions.claim(conn, session, begun_id):
+                    raise SessionBusy(f"another process took up the scrape session {session.session_id}")
+            import_id = begun_id
+
+        def progressed(progress: Progress) -> None:
+            self._tell(session, import_id, "running")
+            if on_progress is not None:
+                on_progress(progress)
+
+        try:
+            ingest = self._pipeline.ingest_collected(
+                project=session.project,
+                name=f"{asked.base} {query.url}",
+                archive_source=session.archive_source,
+                batches=work.batches,
+                begun=begun,
+                within=work.note,
+                on_progress=progressed,
+                failures=failures,
+            )
+            state = "waiting" if failures and isinstance(failures[0], CollectStopped) else "failed"
+        finally:
+            self._tell(session, import_id, state)
+        return self._report(session, reason, ingest, failures)
+
+    def _tell(self, session: ScrapeSession, import_id: int | None, state: str) -> None:
+        with self._database.connection() as conn:
+            sessions.tell(conn, session.session_id, import_id, state)
+
+    def _report(
+        self,
+        session: ScrapeSession,
+        reason: str,
+        ingest: IngestReport | None,
+        failures: list[ChronolakeError],
+    ) -> SessionReport:
+        with self._database.connection() as conn:
+            stands = sessions.find(conn, session.session_id) or session
+            counted = attempts.counts(conn, session.session_id)
+        return SessionReport(stands, counted, reason, ingest, failures[0] if failures else None)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One run of a session: its pages as batches, and what each stored one moves."""
+
+    settings: Settings
+    source: ArchiveSource
+    session: ScrapeSession
+    query: Query
+    failures: list[ChronolakeError]
+
+    def batches(self, project_id: int) -> Iterator[Batch]:
+        """The captures of every page from the session's place on; an error of the archive ends them."""
+        normaliser = Normaliser(project_id, self.session.archive_source)
+        try:
+            for page in self.source.pages(self.query, self.session.place):
+                yield from self._of_page(page, normaliser)
+        except (SourceError, InputError) as error:
+            self.failures.append(error)
+
+    def _of_page(self, page: Page, normaliser: Normaliser) -> Iterator[Batch]:
+        """A page's captures; the last of its batches, an empty one if need be, bears where the next page begins."""
+        outside = 0
+
+        def wanted() -> Iterator[Batch]:
+            nonlocal outside
+            for raw in self._read(page) if page.rows else ():
+                kept, others = within_range(raw, self.query)
+                outside += others
+                yield Batch(normaliser.normalise(kept), page.rows)
+
+        held = Batch(CaptureBatch(page.name, SCHEMA.empty_table()), 0)
+        for number, batch in enumerate(coalesced(wanted(), self.settings.ingest.batch_rows)):
+            if number:
+                yield replace(held, mark=Mark(page_ends=False))
+            held = batch
+        yield replace(held, mark=Mark(page_ends=True, place=page.place, outside=outside))
+
+    def _read(self, page: Page) -> Iterator[RawBatch]:
+        ingest = self.settings.ingest
+        return read_stream(
+            page.body, page.name, max_line_bytes=ingest.max_line_bytes, batch_rows=ingest.batch_rows
+        )
+
+    def note(self, conn: Connection, import_id: int, batch: Batch, stored: Stored) -> None:
+        """Move the session on by one batch, in the transaction that stores it.
+
+        Raises:
+            SessionBusy: another import has the session; nothing of the batch is to be kept.
+        """
+        mark = batch.mark or Mark(page_ends=False)
+        captures = batch.captures
+        step = Step(
+            read=captures.read,
+            stored=stored.rows,
+            duplicate=captures.table.num_rows - stored.rows,
+            rejected=len(captures.rejected),
+            outside=mark.outside,
+            page_ends=mark.page_ends,
+            place=mark.place,
+        )
+        if not sessions.advance(conn, self.session.session_id, import_id, step):
+            raise SessionBusy(f"another process took up the scrape session {self.session.session_id}")
+
+
+def within_range(raw: RawBatch, query: Query) -> tuple[RawBatch, int]:
+    """The rows within the query's range, and how many others there were.
+
+    A row whose time cannot be read stays: that it is rejected is told by its account.
+    """
+    first, last = query.bounds
+    if first is None and last is None:
+        return raw, 0
+    times = timestamp.parse_all(raw.table["timestamp"].combine_chunks()).timestamp.cast(pa.int64())
+    inside = pa.repeat(pa.scalar(value=True), len(times))
+    if first is not None:
+        inside = pc.and_(inside, pc.fill_null(pc.greater_equal(times, first), fill_value=True))
+    if last is not None:
+        inside = pc.and_(inside, pc.fill_null(pc.less_equal(times, last), fill_value=True))
+    kept = raw.table.filter(inside)
+    return replace(raw, table=kept), raw.table.num_rows - kept.num_rows
+
+
+def _document(asked: Archive) -> dict[str, Any]:
+    return {"kind": asked.kind.value, "base": asked.base}

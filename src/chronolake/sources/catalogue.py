@@ -1,0 +1,111 @@
+"""Which archives can be asked, by the word that names each on the command line."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chronolake.clock import Clock
+from chronolake.errors import ArchiveQueryInvalid
+from chronolake.settings import ArchiveSettings, Settings
+from chronolake.sources import cdx_server, commoncrawl, timemap, wayback
+from chronolake.sources.archive_source import ArchiveSource
+from chronolake.sources.asking import Asker
+from chronolake.sources.attempt import Recorder
+from chronolake.sources.turn import file_of, look
+
+
+class Kind(StrEnum):
+    """How an archive is asked."""
+
+    WAYBACK = "wayback"  #: the Wayback CDX API
+    COMMONCRAWL = "commoncrawl"  #: Common Crawl's index API
+    CDX_SERVER = "cdx-server"  #: pywb or OutbackCDX
+    TIMEMAP = "timemap"  #: Memento TimeMaps in JSON
+
+
+#: Archives whose name is that of how they are asked; the others bear the name of their host.
+_NAMED = {Kind.WAYBACK, Kind.COMMONCRAWL}
+_PER_MINUTE = {
+    Kind.WAYBACK: wayback.PER_MINUTE,
+    Kind.COMMONCRAWL: commoncrawl.PER_MINUTE,
+    Kind.CDX_SERVER: cdx_server.PER_MINUTE,
+    Kind.TIMEMAP: timemap.PER_MINUTE,
+}
+#: Hosts whose limit is known: there the setting makes us slower only. Elsewhere whoever runs the server knows best.
+_PUBLIC = {"web.archive.org", "index.commoncrawl.org"}
+_NO_LIMIT = 60_000.0
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive: how it is asked, and where; made by `archive`."""
+
+    kind: Kind
+    base: str
+
+    @property
+    def host(self) -> str:
+        """Its host, with the port where one is named."""
+        return urlsplit(self.base).netloc
+
+    @property
+    def archive_source(self) -> str:
+        """The name under which its captures are stored."""
+        return self.kind.value if self.kind in _NAMED else (urlsplit(self.base).hostname or "")
+
+
+def archive(kind: Kind, base: str | None, settings: ArchiveSettings) -> Archive:
+    """The archive of that kind at `base`, null for the one that the settings name.
+
+    Raises:
+        ArchiveQueryInvalid: they name none, or the address cannot be used.
+    """
+    base = base or {Kind.WAYBACK: settings.wayback_url, Kind.COMMONCRAWL: settings.commoncrawl_url}.get(kind)
+    if base is None:
+        raise ArchiveQueryInvalid(f"a {kind} has an address of its own", hint="Name it: --url https://...")
+    parts = urlsplit(base)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        hint = "Write https://host/path, without user, password and question mark."
+        raise ArchiveQueryInvalid("the address of the archive cannot be used", hint=hint)
+    return Archive(kind, base)
+
+
+def states_folder(settings: Settings) -> Path:
+    """Where the states of archive hosts are kept."""
+    return settings.home.root / "archives"
+
+
+def held_back_s(asked: Archive, settings: Settings, now: float) -> float:
+    """Seconds for which the archive's breaker stays open; 0 where it may be asked."""
+    return max(0.0, look(file_of(states_folder(settings), asked.host)).breaker.until - now)
+
+
+def asker_of(asked: Archive, settings: Settings, recorder: Recorder, clock: Clock) -> Asker:
+    """Who asks that archive, with its manners."""
+    limit = _PER_MINUTE[asked.kind]
+    if settings.archives.per_minute is not None and urlsplit(asked.base).hostname not in _PUBLIC:
+        limit = _NO_LIMIT
+    return Asker(
+        archive_source=asked.archive_source,
+        limit_per_minute=limit,
+        settings=settings.archives,
+        folder=states_folder(settings),
+        recorder=recorder,
+        clock=clock,
+    )
+
+
+def source_of(asked: Archive, asker: Asker, settings: Settings) -> ArchiveSource:
+    """The archive, to be asked by `asker`."""
+    match asked.kind:
+        case Kind.WAYBACK:
+            # A page is one transaction, so that where it ends and what is stored can never differ.
+            rows = min(settings.archives.page_rows, settings.ingest.batch_rows)
+            return wayback.Wayback(asker=asker, base=asked.base, page_rows=rows)
+        case Kind.COMMONCRAWL:
+            return commoncrawl.CommonCrawl(asker=asker, base=asked.base)
+        case Kind.CDX_SERVER:
+            return cdx_server.CdxServer(archive_source=asked.archive_source, asker=asker, base=asked.base)
+        case Kind.TIMEMAP:
+            return timemap.TimeMap(archive_source=asked.archive_source, asker=asker, base=asked.base)

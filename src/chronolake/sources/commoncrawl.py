@@ -1,0 +1,118 @@
+"""Common Crawl's index API: an index for each crawl, pages by number.
+
+The list of crawls is asked for first, then of each crawl in turn how many pages the query has, so that the end is
+known and never guessed from an answer that failed. A place is a crawl and the number of the page to ask next.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from urllib.parse import urlencode
+
+from chronolake.capture.attempt import Outcome
+from chronolake.errors import SourceUnavailable
+from chronolake.sources import cdx_server
+from chronolake.sources.answer import Answer, Contents, Unusable, document
+from chronolake.sources.archive_source import Page
+from chronolake.sources.asking import Asker
+from chronolake.sources.query import Query
+
+#: One in two seconds: its operators ask of clients to slow down, and name no number.
+PER_MINUTE = 30.0
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """One crawl: its name, the address of its index, and the years that it may have captures of."""
+
+    name: str
+    address: str
+    first_year: int
+    last_year: int
+
+
+class CommonCrawl:
+    """The indexes of Common Crawl, or a server that lists crawls as it does."""
+
+    archive_source = "commoncrawl"
+
+    def __init__(self, *, asker: Asker, base: str) -> None:
+        self._asker = asker
+        self._base = base.rstrip("/")
+
+    def pages(self, query: Query, place: str | None) -> Iterator[Page]:
+        """See `ArchiveSource`; a place is `CC-MAIN-2025-33 2`."""
+        asked = urlencode([*cdx_server.parameters(query), ("output", "json")])
+        crawls = within(self._crawls(), query)
+        name, _, number = (place or "").partition(" ")
+        names = [crawl.name for crawl in crawls]
+        if place is not None and name not in names:
+            raise SourceUnavailable(f"commoncrawl lists the crawl {name} no more")
+        start = names.index(name) if place is not None else 0
+        if not crawls:
+            yield Page(f"{self._base}/collinfo.json", 0, BytesIO(), None)
+        for at, crawl in enumerate(crawls[start:], start=start):
+            following = f"{names[at + 1]} 0" if at + 1 < len(crawls) else None
+            first, number = int(number or 0), ""
+            yield from self._of_crawl(crawl, asked, first, following)
+
+    def _of_crawl(self, crawl: Crawl, asked: str, first: int, following: str | None) -> Iterator[Page]:
+        count = self._page_count(f"{crawl.address}?{asked}&showNumPages=true")
+        if first >= count:
+            yield Page(crawl.address, 0, BytesIO(), following)
+        for number in range(first, count):
+            url = f"{crawl.address}?{asked}&page={number}"
+            after = f"{crawl.name} {number + 1}" if number + 1 < count else following
+            with self._asker.ask(url, cdx_server.contents) as received:
+                yield Page(url, received.contents.rows or 0, received.answer.body, after)
+
+    def _crawls(self) -> list[Crawl]:
+        with self._asker.ask(f"{self._base}/collinfo.json", _listed) as received:
+            listed = received.contents.document
+        assert isinstance(listed, list)  # noqa: S101  # `_listed` has looked
+        return [_crawl(entry) for entry in listed]
+
+    def _page_count(self, url: str) -> int:
+        with self._asker.ask(url, _counted) as received:
+            pages = received.contents.document
+        assert isinstance(pages, int)  # noqa: S101  # `_counted` has looked
+        return pages
+
+
+def within(crawls: Sequence[Crawl], query: Query) -> list[Crawl]:
+    """The crawls that may have captures of the query's range, in the order that they are listed."""
+    first = int(query.start[:4]) if query.start else 0
+    last = int(query.end[:4]) if query.end else 9999
+    return [crawl for crawl in crawls if crawl.first_year <= last and crawl.last_year >= first]
+
+
+def _crawl(entry: dict[str, str]) -> Crawl:
+    # A name tells the week of its crawl, or the years: CC-MAIN-2025-33, CC-MAIN-2009-2010.
+    years = [int(year) for year in _YEAR.findall(entry["id"])] or [0, 9999]
+    return Crawl(entry["id"], entry["cdx-api"], min(years), max(years))
+
+
+def _listed(answer: Answer) -> Contents | None:
+    if answer.status != 200:
+        return None
+    listed = document(answer)
+    if not isinstance(listed, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("id"), str) and isinstance(entry.get("cdx-api"), str)
+        for entry in listed
+    ):
+        raise Unusable(Outcome.MALFORMED, "it is no list of crawls")
+    return Contents(rows=None, document=listed)
+
+
+def _counted(answer: Answer) -> Contents | None:
+    if answer.status == 404 and cdx_server.NO_CAPTURES in answer.head():
+        return Contents(rows=0, document=0)
+    if answer.status != 200:
+        return None
+    said = document(answer)
+    pages = said.get("pages") if isinstance(said, dict) else None
+    if not isinstance(pages, int):
+        raise Unusable(Outcome.MALFORMED, "it does not say how many pages there are")
+    return Contents(rows=None if pages else 0, document=pages)

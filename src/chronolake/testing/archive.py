@@ -1,0 +1,309 @@
+"""A web archive for tests: a real HTTP server with made-up captures, which answers as archives do and fails on demand.
+
+It speaks four dialects over the same captures: the Wayback CDX API (`/cdx`), a CDX server of pywb's kind
+(`/index`), Common Crawl's index API (`/collinfo.json`) and a TimeMap aggregator (`/timemap`). It stands in for
+archives alone: whoever asks it is the real thing, over real sockets.
+"""
+
+import gzip
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, quote_plus, urlsplit
+
+from chronolake.capture import surt
+
+_COLUMNS = ["urlkey", "timestamp", "original", "mimetype", "statuscode", "digest", "length"]
+#: Two crawls, and the year in which the newer one begins: each capture is in one of them.
+_CRAWLS = ("CC-MAIN-2021-31", "CC-MAIN-2019-2020")
+_NEWER_FROM = "2021"
+
+
+class Fault(StrEnum):
+    """What can become of a request."""
+
+    THROTTLED = "throttled"  #: 429, asking for a pause of no seconds
+    LONG_PAUSE = "long_pause"  #: 429, asking for a pause of two hours
+    UNAVAILABLE = "unavailable"  #: 503 with a page of HTML
+    BLOCKED = "blocked"  #: 403 as Wayback gives it for excluded sites
+    RESET = "reset"  #: the connection is reset before an answer
+    CUT = "cut"  #: the body ends before its Content-Length
+    SHORT_LENGTH = "short_length"  #: the Content-Length ends before its body
+    GZIP_CUT = "gzip_cut"  #: the body's length is as said, and its gzip data has no end
+    HTML = "html"  #: 200 with a page of HTML
+    NOTHING = "nothing"  #: 200 without a body
+    STALL = "stall"  #: no answer until the server is closed
+
+
+@dataclass(frozen=True)
+class Made:
+    """One made-up capture."""
+
+    url: str
+    timestamp: str
+    status: str = "200"
+    mime: str = "text/html"
+    digest: str = "A" * 32
+
+    @property
+    def key(self) -> str:
+        """Its URL key."""
+        return surt.key(self.url) or ""
+
+    @property
+    def row(self) -> list[str]:
+        """It as a row of the Wayback CDX API."""
+        return [self.key, self.timestamp, self.url, self.mime, self.status, self.digest, "321"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came: path and query undecoded, when, and the headers that tell who asks."""
+
+    target: str
+    at: float
+    user_agent: str
+
+
+@dataclass
+class WebArchive:
+    """The archive's captures, what it was asked, and how the next requests go; `base` is its address."""
+
+    captures: list[Made]
+    base: str = ""
+    faults: deque[Fault | None] = field(default_factory=deque)
+    asked: list[Asked] = field(default_factory=list)
+    most_at_once: int = 0
+    #: rows of a page of the Common Crawl API
+    page_rows: int = 100
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closed: threading.Event = field(default_factory=threading.Event)
+
+    def fail(self, *faults: Fault | None) -> None:
+        """Let the next requests go so; null: as it should be."""
+        self.faults.extend(faults)
+
+    @contextmanager
+    def serving(self) -> Iterator["WebArchive"]:
+        """Serve within the block, on a free port of this machine."""
+        archive = self
+
+        class Handler(_Handler):
+            web_archive = archive
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            self.base = f"http://127.0.0.1:{server.server_port}"
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            try:
+                yield self
+            finally:
+                self._closed.set()
+                server.shutdown()
+                thread.join()
+
+    @contextmanager
+    def noted(self, target: str, user_agent: str) -> Iterator[Fault | None]:
+        """Note a request while it is answered; how it goes."""
+        with self._lock:
+            self.asked.append(Asked(target, time.monotonic(), user_agent))
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+            fault = self.faults.popleft() if self.faults else None
+        try:
+            yield fault
+        finally:
+            with self._lock:
+                self._now -= 1
+
+    def wait_until_closed(self) -> None:
+        """Return when the server stops."""
+        self._closed.wait()
+
+    def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body for a request."""
+        if path == "/cdx":
+            return self._wayback(query)
+        if path == "/index":
+            return _lines_or_404(self._found(query), query, _cdxj)
+        if path == "/collinfo.json":
+            listed = [{"id": name, "cdx-api": f"{self.base}/{name}-index"} for name in _CRAWLS]
+            return 200, json.dumps(listed).encode()
+        if path.startswith("/timemap/"):
+            return self._timemap(path.removeprefix("/timemap/"))
+        for newer, name in zip((True, False), _CRAWLS, strict=True):
+            if path == f"/{name}-index":
+                found = [made for made in self._found(query) if (made.timestamp >= _NEWER_FROM) == newer]
+                return self._commoncrawl(found, query)
+        return 404, b"<html>no such page</html>"
+
+    def _found(self, query: dict[str, str]) -> list[Made]:
+        first, last = query.get("from", ""), query.get("to", "9")
+        found = [
+            made
+            for made in self.captures
+            if _matches(made, query["url"], query["matchType"]) and first <= made.timestamp <= last
+        ]
+        return sorted(found, key=lambda made: (made.key, made.timestamp))
+
+    def _wayback(self, query: dict[str, str]) -> tuple[int, bytes]:
+        found = self._found(query)
+        start = 0
+        if "resumeKey" in query:
+            keys = [_resume_key(made) for made in found]
+            if query["resumeKey"] not in keys:
+                return 400, b"the resume key leads nowhere"
+            # Captures of the same URL and second come again at the seam, as they do at the archive.
+            start = keys.index(query["resumeKey"])
+        end = start + int(query["limit"])
+        rows: list[list[str]] = [made.row for made in found[start:end]]
+        if not rows:
+            return 200, b"[]\n"
+        if end < len(found):
+            rows += [[], [_resume_key(found[end])]]
+        return 200, ("[" + ",\n".join(json.dumps(row) for row in [_COLUMNS, *rows]) + "]\n").encode()
+
+    def _commoncrawl(self, found: list[Made], query: dict[str, str]) -> tuple[int, bytes]:
+        pages = -(-len(found) // self.page_rows)
+        if "showNumPages" in query:
+            counted = {"pages": pages, "pageSize": 5, "blocks": pages}
+            return 200, json.dumps(counted).encode()
+        number = int(query.get("page", "0"))
+        if number >= max(pages, 1):
+            said = f"Page {number} invalid: First Page is 0, Last Page is {pages - 1}"
+            return 400, json.dumps({"message": said}).encode()
+        return _lines_or_404(
+            found[number * self.page_rows : (number + 1) * self.page_rows], query, _object_line
+        )
+
+    def _timemap(self, url: str) -> tuple[int, bytes]:
+        listed = [
+            {"datetime": re.sub(r"(....)(..)(..)(..)(..)(..)", r"\1-\2-\3T\4:\5:\6Z", made.timestamp),
+             "uri": f"{self.base}/web/{made.timestamp}/{made.url}"}
+            for made in self.captures if made.url == url
+        ]  # fmt: skip
+        if not listed:
+            return 404, b""
+        return 200, json.dumps({"original_uri": url, "mementos": {"list": listed}}).encode()
+
+
+def _matches(made: Made, url: str, match: str) -> bool:
+    wanted = surt.key(url) or ""
+    if match == "exact":
+        return made.key == wanted
+    if match == "prefix":
+        return made.key.startswith(wanted)
+    host = wanted.partition(")")[0]
+    return made.key.startswith((f"{host})", f"{host},") if match == "domain" else f"{host})")
+
+
+def _resume_key(made: Made) -> str:
+    return quote_plus(f"{made.key} {made.timestamp}")
+
+
+def _lines_or_404(found: Sequence[Made], query: dict[str, str], line: object) -> tuple[int, bytes]:
+    assert callable(line)  # noqa: S101
+    if not found:
+        return 404, json.dumps({"message": f"No Captures found for: {query['url']}"}).encode()
+    return 200, "".join(line(made) + "\n" for made in found).encode()
+
+
+def _fields(made: Made) -> dict[str, str]:
+    fields = {"url": made.url, "mime": made.mime, "status": made.status, "digest": made.digest}
+    return {name: value for name, value in fields.items() if value != "-"}
+
+
+def _cdxj(made: Made) -> str:
+    return f"{made.key} {made.timestamp} {json.dumps(_fields(made))}"
+
+
+def _object_line(made: Made) -> str:
+    return json.dumps({"urlkey": made.key, "timestamp": made.timestamp, **_fields(made)})
+
+
+_HTML = b"<html>Sorry</html>"
+#: Faults that are an answer of their own: status, body, Retry-After.
+_REFUSALS: dict[Fault | None, tuple[int, bytes, str | None]] = {
+    Fault.THROTTLED: (429, _HTML, "0"),
+    Fault.LONG_PAUSE: (429, _HTML, "7200"),
+    Fault.UNAVAILABLE: (503, _HTML, None),
+    Fault.BLOCKED: (403, b"AdministrativeAccessControlException: Blocked Site Error", None),
+    Fault.HTML: (200, _HTML, None),
+    Fault.NOTHING: (200, b"", None),
+}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request of a `WebArchive`."""
+
+    web_archive: WebArchive
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer, or fail as told."""
+        with self.web_archive.noted(self.path, self.headers.get("User-Agent", "")) as fault:
+            self._answer(fault)
+
+    def _answer(self, fault: Fault | None) -> None:
+        if fault in _REFUSALS:
+            status, said, retry_after = _REFUSALS[fault]
+            self._send(status, said, retry_after=retry_after)
+        elif fault is Fault.RESET:
+            # Lingering for no seconds makes the closing a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+        elif fault is Fault.STALL:
+            self.close_connection = True
+            self.web_archive.wait_until_closed()
+        else:
+            self._answer_whole_or_cut(fault)
+
+    def _answer_whole_or_cut(self, fault: Fault | None) -> None:
+        split = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(split.query).items()}
+        # A TimeMap's address ends in the URL that it is about, question mark and all.
+        path = self.path if split.path.startswith("/timemap/") else split.path
+        status, body = self.web_archive.answer(path, query)
+        packed = gzip.compress(body)
+        if fault is Fault.GZIP_CUT:
+            packed = packed[: len(packed) // 2]
+        length = len(packed)
+        if fault is Fault.CUT:
+            packed = packed[: length // 2]
+        elif fault is Fault.SHORT_LENGTH:
+            length //= 2
+        self._send(status, packed, length=length, packed=True)
+
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        *,
+        length: int | None = None,
+        packed: bool = False,
+        retry_after: str | None = None,
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+        if retry_after is not None:
+            self.send_header("Retry-After", retry_after)
+        # One request a connection, so that a cut body ends in a closed connection.
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
+        """Say nothing: the archive keeps what it was asked."""

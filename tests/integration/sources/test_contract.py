@@ -1,0 +1,102 @@
+"""Every source gives the same captures for the same query, whichever way they come, with an account of each."""
+
+import pytest
+
+from chronolake.errors import ArchiveQueryInvalid
+from chronolake.ingest import CollectRequest
+from chronolake.sources.catalogue import Kind
+from chronolake.sources.catalogue import archive as archive_of
+from chronolake.sources.query import Match, Query
+from chronolake.testing import INGESTED, differences
+
+WAYS = {
+    Kind.WAYBACK: "/cdx",
+    Kind.CDX_SERVER: "/index",
+    Kind.COMMONCRAWL: "",
+}
+
+
+def collect(services, archive, kind, query, project="news"):
+    asked = archive_of(
+        kind, archive.base + {**WAYS, Kind.TIMEMAP: "/timemap"}[kind], services.settings.archives
+    )
+    [report] = services.collector.collect(CollectRequest(project, query, archive=asked))
+    return report
+
+
+def stored(services, project):
+    with services.database.connection() as conn:
+        return {
+            (url, f"{timestamp:%Y%m%d%H%M%S}", str(status or "-"), mime, digest)
+            for url, timestamp, status, mime, digest in conn.execute(
+                "SELECT url, timestamp, status_code, mime_type, digest FROM cdx_records"
+                " JOIN projects ON projects.id = project_id WHERE name = %s",
+                [project],
+            )
+        }
+
+
+def wanted(archive, keep):
+    return {
+        (made.url, made.timestamp, made.status, made.mime, made.digest)
+        for made in archive.captures
+        if keep(made)
+    }
+
+
+QUERIES = {
+    "domain": (Query.parse("example.com"), lambda made: "example.com" in made.url),
+    "host": (Query.parse("news.example.com", match=Match.HOST), lambda made: "//news." in made.url),
+    "prefix": (Query.parse("www.example.com/p1*"), lambda made: "//www.example.com/p1" in made.url),
+    "range": (
+        Query.parse("example.com", start="2020", end="202105"),
+        lambda made: "example.com" in made.url and "2020" <= made.timestamp < "202106",
+    ),
+    "nothing": (Query.parse("example.net"), lambda _: False),
+}
+
+
+@pytest.mark.parametrize("kind", WAYS, ids=str)
+def test_the_same_captures_whichever_way(services, archive, kind):
+    for name, (query, keep) in QUERIES.items():
+        report = collect(services, archive, kind, query, project=name)
+        assert report.failure is None
+        assert stored(services, name) == wanted(archive, keep), name
+        session = report.session
+        assert (session.state, session.ended, session.place) == ("done", True, None)
+        assert session.read == session.stored + session.duplicate + session.rejected
+        assert session.stored == len(wanted(archive, keep))
+        assert set(report.attempts) == ({"ok", "empty"} & set(report.attempts))
+        with services.database.connection() as conn:
+            account = conn.execute(
+                "SELECT state, read, stored, duplicate, rejected FROM scrape_sessions WHERE id = %s AND"
+                " finished_at >= started_at",
+                [session.session_id],
+            ).fetchone()
+            imported = conn.execute(
+                "SELECT state, read, stored, duplicate, rejected FROM imports WHERE id = %s",
+                [session.import_id],
+            ).fetchone()
+            [rows] = conn.execute(
+                "SELECT sum(rows) FROM archive_request_attempts WHERE session_id = %s", [session.session_id]
+            ).fetchone()
+        # The session's account is the import's, and both are what the archive gave.
+        assert account == imported == ("done", session.read, session.stored, session.duplicate, 0)
+        assert rows == session.read + session.outside
+    assert differences(services.database, services.lake, INGESTED) == []
+
+
+def test_a_timemap_tells_when_one_url_was_captured(services, archive):
+    url = archive.captures[5].url
+    report = collect(services, archive, Kind.TIMEMAP, Query.parse(url, match=Match.EXACT))
+    assert report.failure is None
+    with services.database.connection() as conn:
+        found = conn.execute("SELECT url, timestamp, archive_source FROM cdx_records").fetchall()
+    assert {(found_url, f"{at:%Y%m%d%H%M%S}") for found_url, at, _ in found} == {
+        (made.url, made.timestamp) for made in archive.captures if made.url == url
+    }
+    assert {source for _, _, source in found} == {"127.0.0.1"}
+    nothing = collect(services, archive, Kind.TIMEMAP, Query.parse("http://nowhere.org/", match=Match.EXACT))
+    assert (nothing.failure, nothing.attempts) == (None, {"empty": 1})
+    with pytest.raises(ArchiveQueryInvalid):
+        raise collect(services, archive, Kind.TIMEMAP, Query.parse("example.com")).failure
