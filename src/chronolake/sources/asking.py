@@ -190,7 +190,7 @@ class Asker:
     async def _tried(self, url: str, reader: Reader, body: BinaryIO) -> Received:
         backoff_s = self.settings.backoff_s
         async for tried in stamina.retry_context(
-            on=_worth_another,
+            on=self._worth_another,
             attempts=self.settings.tries,
             timeout=None,
             wait_initial=backoff_s,
@@ -337,6 +337,20 @@ class Asker:
             kind = SourceRefused
         return _Failed(outcome, kind(message, outcome=outcome.value, status=status), retry_after_s)
 
+    def _worth_another(self, error: Exception) -> bool | float:
+        """Whether to try again; where the archive asked for a pause, after how many seconds."""
+        if not isinstance(error, _Failed) or not isinstance(error.error, SourceUnavailable):
+            return False
+        if isinstance(error.error, SourceHeldBack):
+            return False
+        if error.outcome is not Outcome.THROTTLED:
+            return True
+        pause_s = pace.THROTTLED_S if error.pause_s is None else error.pause_s
+        if pause_s > pace.LONGEST_PAUSE_S:
+            return False
+        # A little later each time, so that clients that were told the same moment do not come back as one.
+        return pause_s + self.settings.backoff_s * random.random()  # noqa: S311  # no secret hangs on it
+
     def _keep(self, attempt: Attempt) -> None:
         metrics.ARCHIVE_REQUESTS.labels(source=attempt.archive_source, outcome=attempt.outcome.value).inc()
         self._recorder.record(attempt)
@@ -376,16 +390,3 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     except ValueError:
         return None
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
-
-
-def _worth_another(error: Exception) -> bool | float:
-    """Whether to try again; where the archive asked for a pause, after how many seconds."""
-    if not isinstance(error, _Failed) or not isinstance(error.error, SourceUnavailable):
-        return False
-    if isinstance(error.error, SourceHeldBack):
-        return False
-    if error.outcome is Outcome.THROTTLED:
-        pause_s = pace.THROTTLED_S if error.pause_s is None else error.pause_s
-        # A little later each time, so that clients that were told the same moment do not come back as one.
-        return pause_s + random.random() if pause_s <= pace.LONGEST_PAUSE_S else False  # noqa: S311  # no secret hangs on it
-    return True

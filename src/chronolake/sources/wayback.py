@@ -34,7 +34,7 @@ class Wayback:
         """See `ArchiveSource`; a place is a resume key."""
         while True:
             url = f"{self._base}?{urlencode(self._parameters(query, place))}"
-            with self._asker.ask(url, _first if place is None else _contents) as received:
+            with self._asker.ask(url, _LookedOver(first=place is None)) as received:
                 following = received.contents.resume_key
                 if following is not None and following == place:
                     raise SourceUnavailable(f"{self.archive_source} gave the same resume key twice ({url})")
@@ -68,12 +68,22 @@ def _collapse(query: Query) -> str | None:
     return _FIELDS.get(field, field) + colon + digits
 
 
-def _contents(answer: Answer) -> Contents | None:
-    return wayback_json(answer) if answer.status == 200 else None
+class _LookedOver:
+    """What the answers for one page hold.
 
+    That there is nothing, an archive says by `[]`. No body at all says nothing: of a first page it is never
+    believed; of a page that a resume key promised, it is the second time, for so some last pages are.
+    """
 
-def _first(answer: Answer) -> Contents | None:
-    # That there is nothing, a first page says by an empty array; nothing at all says nothing.
-    if answer.status == 200 and answer.size == 0:
-        raise Unusable(Outcome.MALFORMED, "it is empty, where an archive without captures says []")
-    return _contents(answer)
+    def __init__(self, *, first: bool) -> None:
+        self._first = first
+        self._empty = 0
+
+    def __call__(self, answer: Answer) -> Contents | None:
+        if answer.status != 200:
+            return None
+        if answer.size == 0:
+            self._empty += 1
+            if self._first or self._empty == 1:
+                raise Unusable(Outcome.MALFORMED, "it is empty, where an archive without captures says []")
+        return wayback_json(answer)

@@ -163,9 +163,10 @@ class WebArchive:
             keys = [_resume_key(made) for made in found]
             if query["resumeKey"] not in keys:
                 return 400, b"the resume key leads nowhere"
-            # Captures of the same URL and second come again at the seam, as they do at the archive.
             start = keys.index(query["resumeKey"])
         end = start + int(query["limit"])
+        # The last capture of the page before comes again at the seam, as it does at the archive now and then.
+        start = max(0, start - 1)
         rows: list[list[str]] = [made.row for made in found[start:end]]
         if not rows:
             return 200, b"[]\n"

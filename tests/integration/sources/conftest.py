@@ -36,11 +36,11 @@ def archive():
 @pytest.fixture
 def fast(make_settings, archive):
     def make(**variables):
-        return make_settings(
-            CHRONOLAKE_WAYBACK_URL=f"{archive.base}/cdx",
-            CHRONOLAKE_COMMONCRAWL_URL=archive.base,
-            **(FAST | variables),
-        )
+        archives = {
+            "CHRONOLAKE_WAYBACK_URL": f"{archive.base}/cdx",
+            "CHRONOLAKE_COMMONCRAWL_URL": archive.base,
+        }
+        return make_settings(**FAST | archives | variables)
 
     return make
 
