@@ -47,8 +47,8 @@ from chronolake.telemetry import logs, metrics
 _IN_MEMORY = 4 << 20
 #: Seconds until a connection must stand. Of an archive that is there it takes a fraction of one.
 _CONNECT_S = 30.0
-#: Statuses of the 4xx that are worth another try, as clients of the Wayback Machine found.
-_PASSING = frozenset({413, 421})
+#: Statuses below 500 that are worth another try, as clients of the Wayback Machine found.
+_PASSING = frozenset({408, 413, 421})
 #: Longest wait between two tries, in seconds.
 _LONGEST_BACKOFF_S = 300.0
 _LONGEST_REASON = 200
@@ -329,11 +329,13 @@ class Asker:
         retry_after_s = retry_after(answer.headers.get("Retry-After"), self._clock.now())
         outcome = outcome_of(status, asks_for_pause="Retry-After" in answer.headers)
         reason = _printable(answer.head().decode(errors="replace"))
+        if (location := answer.headers.get("Location")) is not None:
+            reason = f"it points to {_printable(location)}"
         message = f"{self.archive_source} answered {status} ({answer.url}){f': {reason}' if reason else ''}"
         kind: type[SourceError] = SourceUnavailable
         if outcome is Outcome.BLOCKED:
             kind = SourceBlocked
-        elif outcome in {Outcome.CLIENT_ERROR, Outcome.NOT_FOUND} and status not in _PASSING:
+        elif status < 500 and outcome is not Outcome.THROTTLED and status not in _PASSING:
             kind = SourceRefused
         return _Failed(outcome, kind(message, outcome=outcome.value, status=status), retry_after_s)
 
@@ -374,7 +376,7 @@ def outcome_of(status: int, *, asks_for_pause: bool) -> Outcome:
         return Outcome.TIMEOUT
     if 400 <= status < 500:
         return Outcome.CLIENT_ERROR
-    # A redirect is none of what these APIs answer with, so that it is read as an answer that makes no sense.
+    # None of these APIs redirects: where one does, it is another address than we think.
     return Outcome.SERVER_ERROR if status >= 500 else Outcome.MALFORMED
 
 

@@ -21,16 +21,17 @@ from chronolake.sources.query import Query
 #: One in two seconds: its operators ask of clients to slow down, and name no number.
 PER_MINUTE = 30.0
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_NAME = re.compile(r"[A-Za-z0-9-]+")
+_NO_DIGIT = re.compile("[^0-9]")
 
 
 @dataclass(frozen=True)
 class Crawl:
-    """One crawl: its name, the address of its index, and the years that it may have captures of."""
+    """One crawl, and the times that it may have captures of, first and last, as 14 digits."""
 
     name: str
-    address: str
-    first_year: int
-    last_year: int
+    first: str
+    last: str
 
 
 class CommonCrawl:
@@ -59,11 +60,13 @@ class CommonCrawl:
             yield from self._of_crawl(crawl, asked, first, following)
 
     def _of_crawl(self, crawl: Crawl, asked: str, first: int, following: str | None) -> Iterator[Page]:
-        count = self._page_count(f"{crawl.address}?{asked}&showNumPages=true")
+        # The list names addresses, too, but a mirror's list names those of the original.
+        index = f"{self._base}/{crawl.name}-index?{asked}"
+        count = self._page_count(f"{index}&showNumPages=true")
         if first >= count:
-            yield Page(crawl.address, 0, BytesIO(), following)
+            yield Page(index, 0, BytesIO(), following)
         for number in range(first, count):
-            url = f"{crawl.address}?{asked}&page={number}"
+            url = f"{index}&page={number}"
             after = f"{crawl.name} {number + 1}" if number + 1 < count else following
             with self._asker.ask(url, cdx_server.contents) as received:
                 yield Page(url, received.contents.rows or 0, received.answer.body, after)
@@ -83,15 +86,16 @@ class CommonCrawl:
 
 def within(crawls: Sequence[Crawl], query: Query) -> list[Crawl]:
     """The crawls that may have captures of the query's range, in the order that they are listed."""
-    first = int(query.start[:4]) if query.start else 0
-    last = int(query.end[:4]) if query.end else 9999
-    return [crawl for crawl in crawls if crawl.first_year <= last and crawl.last_year >= first]
+    first, last = query.start or "", query.end or "9"
+    return [crawl for crawl in crawls if crawl.first <= last and crawl.last >= first]
 
 
 def _crawl(entry: dict[str, str]) -> Crawl:
-    # A name tells the week of its crawl, or the years: CC-MAIN-2025-33, CC-MAIN-2009-2010.
-    years = [int(year) for year in _YEAR.findall(entry["id"])] or [0, 9999]
-    return Crawl(entry["id"], entry["cdx-api"], min(years), max(years))
+    name = entry["id"]
+    # Older lists do not say; a name tells the year of its crawl, or the years: CC-MAIN-2025-33, CC-MAIN-2009-2010.
+    years = _YEAR.findall(name) or ["0000", "9999"]
+    first, last = entry.get("from", min(years)), entry.get("to", f"{max(years)}1231235959")
+    return Crawl(name, _NO_DIGIT.sub("", first), _NO_DIGIT.sub("", last))
 
 
 def _listed(answer: Answer) -> Contents | None:
@@ -99,8 +103,7 @@ def _listed(answer: Answer) -> Contents | None:
         return None
     listed = document(answer)
     if not isinstance(listed, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("id"), str) and isinstance(entry.get("cdx-api"), str)
-        for entry in listed
+        isinstance(entry, dict) and _NAME.fullmatch(str(entry.get("id"))) for entry in listed
     ):
         raise Unusable(Outcome.MALFORMED, "it is no list of crawls")
     return Contents(rows=None, document=listed)

@@ -137,7 +137,7 @@ class WebArchive:
         if path == "/index":
             return _lines_or_404(self._found(query), query, _cdxj)
         if path == "/collinfo.json":
-            listed = [{"id": name, "cdx-api": f"{self.base}/{name}-index"} for name in _CRAWLS]
+            listed = [{"id": name, "cdx-api": "https://elsewhere.example/"} for name in _CRAWLS]
             return 200, json.dumps(listed).encode()
         if path.startswith("/timemap/"):
             return self._timemap(path.removeprefix("/timemap/"))

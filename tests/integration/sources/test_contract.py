@@ -2,9 +2,10 @@
 
 import pytest
 
+from chronolake.clock import SystemClock
 from chronolake.errors import ArchiveQueryInvalid
 from chronolake.ingest import CollectRequest
-from chronolake.sources.catalogue import Kind
+from chronolake.sources.catalogue import Kind, asker_of, source_of
 from chronolake.sources.catalogue import archive as archive_of
 from chronolake.sources.query import Match, Query
 from chronolake.testing import INGESTED, differences
@@ -84,6 +85,30 @@ def test_the_same_captures_whichever_way(services, archive, kind):
         assert account == imported == ("done", session.read, session.stored, session.duplicate, 0)
         assert rows == session.read + session.outside
     assert differences(services.database, services.lake, INGESTED) == []
+
+
+class Kept(list):
+    """Attempts in memory."""
+
+    record = list.append
+
+
+@pytest.mark.parametrize("kind", WAYS, ids=str)
+def test_from_every_place_comes_what_is_left(fast, archive, kind):
+    settings = fast()
+    asked = archive_of(kind, archive.base + WAYS[kind], settings.archives)
+    asker = asker_of(asked, settings, Kept(), SystemClock())
+    source = source_of(asked, asker, settings)
+
+    def pages(place):
+        return [
+            (page.rows, page.body.read(), page.place) for page in source.pages(QUERIES["domain"][0], place)
+        ]
+
+    whole = pages(None)
+    assert (len(whole), whole[-1][2]) == ({"wayback": 5, "cdx-server": 1, "commoncrawl": 4}[kind], None)
+    for number, (_, _, place) in enumerate(whole[:-1], start=1):
+        assert pages(place) == whole[number:]
 
 
 def test_a_timemap_tells_when_one_url_was_captured(services, archive):
