@@ -300,7 +300,7 @@ class _Session:
             for raw in self._read(page) if page.rows else ():
                 kept, others = within_range(raw, self.query)
                 outside += others
-                yield Batch(normaliser.normalise(kept), page.rows)
+                yield Batch(normaliser.normalise(kept), raw.bytes_read)
 
         held = Batch(CaptureBatch(page.name, SCHEMA.empty_table()), 0)
         for number, batch in enumerate(coalesced(wanted(), self.settings.ingest.batch_rows)):

@@ -28,7 +28,9 @@ from chronolake import faults
 from chronolake.capture.attempt import Outcome
 from chronolake.clock import Clock
 from chronolake.errors import (
+    ArchiveQueryInvalid,
     CollectStopped,
+    OutputError,
     SourceBlocked,
     SourceError,
     SourceHeldBack,
@@ -104,12 +106,15 @@ class _Spool:
             if self._unzip is None:
                 out, data = data, b""
             else:
+                if self._unzip.eof:
+                    # Gzip data may be several members, one after the other (RFC 1952, 2.2).
+                    self._unzip = zlib.decompressobj(31)
                 try:
                     # Little at a time: a small answer can hold gigabytes of zeros.
                     out = self._unzip.decompress(data, _IN_MEMORY)
                 except zlib.error as error:
                     raise Unusable(Outcome.MALFORMED, f"its gzip data is damaged: {error}") from None
-                data = self._unzip.unconsumed_tail
+                data = self._unzip.unconsumed_tail or self._unzip.unused_data
             self._file.write(out)
             self.size += len(out)
             if self.size > self._most_bytes:
@@ -155,15 +160,24 @@ class Asker:
             SourceUnavailable: no answer that can be used came.
             SourceRefused: the archive will not answer this.
             CollectStopped: `stop` was called.
+            ArchiveQueryInvalid: `url` is no address.
+            OutputError: the answer could not be kept until it was whole.
         """
+        try:
+            host = httpx.URL(url).netloc.decode()
+        except httpx.InvalidURL as error:
+            raise ArchiveQueryInvalid(f"{self.archive_source} cannot be asked that: {error}") from None
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
             body = cast("BinaryIO", spooled)
             try:
-                received = asyncio.run(self._asked(url, reader, body))
+                received = asyncio.run(self._asked(host, url, reader, body))
             except _Failed as failed:
                 raise failed.error from failed.__cause__
             except asyncio.CancelledError:
                 raise CollectStopped("collecting was stopped") from None
+            except OSError as error:
+                hint = "Free room in the folder of temporary files (TMPDIR)."
+                raise OutputError(f"an answer cannot be kept: {error}", hint=hint) from error
             faults.reach("collect.page_whole")
             yield received
 
@@ -175,8 +189,8 @@ class Asker:
                 loop, task = self._running
                 loop.call_soon_threadsafe(task.cancel)
 
-    async def _asked(self, url: str, reader: Reader, body: BinaryIO) -> Received:
-        task = asyncio.ensure_future(self._tried(url, reader, body))
+    async def _asked(self, host: str, url: str, reader: Reader, body: BinaryIO) -> Received:
+        task = asyncio.ensure_future(self._tried(host, url, reader, body))
         with self._lock:
             self._running = asyncio.get_running_loop(), task
         if self._stopping.is_set():
@@ -187,7 +201,7 @@ class Asker:
             with self._lock:
                 self._running = None
 
-    async def _tried(self, url: str, reader: Reader, body: BinaryIO) -> Received:
+    async def _tried(self, host: str, url: str, reader: Reader, body: BinaryIO) -> Received:
         backoff_s = self.settings.backoff_s
         async for tried in stamina.retry_context(
             on=self._worth_another,
@@ -200,12 +214,12 @@ class Asker:
             with tried:
                 body.seek(0)
                 body.truncate()
-                return await self._try(url, reader, body, retry=tried.num - 1)
+                return await self._try(host, url, reader, body, retry=tried.num - 1)
         raise AssertionError("a last try that failed has raised")
 
-    async def _try(self, url: str, reader: Reader, body: BinaryIO, *, retry: int) -> Received:
+    async def _try(self, host: str, url: str, reader: Reader, body: BinaryIO, *, retry: int) -> Received:
         """Wait for the host's turn and send one request."""
-        async with turn(file_of(self._folder, httpx.URL(url).netloc.decode())) as state:
+        async with turn(file_of(self._folder, host)) as state:
             now = self._clock.now().timestamp()
             state.breaker = breaker.next_state(state.breaker, Event.WANTED, now)
             wait_s = pace.wait_s(state.next_at, now, self.interval_s)
@@ -230,9 +244,11 @@ class Asker:
         state.next_at = pace.after_request(requested_at.timestamp(), self.interval_s)
         spool = _Spool(body, self.settings.most_bytes)
         status: int | None = None
+        ended: float | None = None
         outcome, rows = Outcome.CANCELLED, None
         try:
             status, headers = await self._fetch(url, spool)
+            ended = self._clock.monotonic()
             answer = Answer(url, status, headers, body, spool.size)
             contents = self._looked_over(answer, reader)
             outcome, rows = contents.outcome, contents.rows
@@ -256,7 +272,7 @@ class Asker:
                     url=url,
                     requested_at=requested_at,
                     retry=retry,
-                    latency_ms=(self._clock.monotonic() - started) * 1000,
+                    latency_ms=((ended or self._clock.monotonic()) - started) * 1000,
                     bytes=None if status is None else spool.sent,
                     status_code=status,
                     rows=rows,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from chronolake.clock import Clock
 from chronolake.errors import ArchiveQueryInvalid
 from chronolake.settings import ArchiveSettings, Settings
-from chronolake.sources import cdx_server, commoncrawl, timemap, wayback
+from chronolake.sources import cdx_server, commoncrawl, pace, timemap, wayback
 from chronolake.sources.archive_source import ArchiveSource
 from chronolake.sources.asking import Asker
 from chronolake.sources.attempt import Recorder
@@ -64,7 +64,10 @@ def archive(kind: Kind, base: str | None, settings: ArchiveSettings) -> Archive:
     base = base or {Kind.WAYBACK: settings.wayback_url, Kind.COMMONCRAWL: settings.commoncrawl_url}.get(kind)
     if base is None:
         raise ArchiveQueryInvalid(f"a {kind} has an address of its own", hint="Name it: --url https://...")
-    parts = urlsplit(base)
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
         hint = "Write https://host/path, without user, password and question mark."
         raise ArchiveQueryInvalid("the address of the archive cannot be used", hint=hint)
@@ -77,8 +80,10 @@ def states_folder(settings: Settings) -> Path:
 
 
 def held_back_s(asked: Archive, settings: Settings, now: float) -> float:
-    """Seconds for which the archive's breaker stays open; 0 where it may be asked."""
-    return max(0.0, look(file_of(states_folder(settings), asked.host)).breaker.until - now)
+    """Seconds for which the archive is left alone; 0 where it may be asked, if after a short pause."""
+    state = look(file_of(states_folder(settings), asked.host))
+    pause_s = pace.wait_s(state.next_at, now, 0)
+    return max(0.0, state.breaker.until - now, pause_s if pause_s > pace.LONGEST_PAUSE_S else 0.0)
 
 
 def asker_of(asked: Archive, settings: Settings, recorder: Recorder, clock: Clock) -> Asker:

@@ -27,8 +27,8 @@ def choose(
     """The source to ask next.
 
     `failed` are sources that were asked for this and failed, with what they said: one real failure is enough to
-    go on to the next, for the request was tried several times before it counted. `held_back_s` are sources whose
-    breaker is open, with the seconds that are left. That an archive has nothing is an answer, not a failure.
+    go on to the next, for the request was tried several times before it counted. `held_back_s` are sources that are
+    left alone, with the seconds that remain. That an archive has nothing is an answer, not a failure.
     """
     candidates = list(dict.fromkeys(order)) if policy is Policy.HYBRID else [policy.value]
     passed: list[str] = []
@@ -36,7 +36,7 @@ def choose(
         if source in failed:
             passed.append(f"{source} failed: {failed[source]}")
         elif held_back_s.get(source, 0) > 0:
-            passed.append(f"{source} failed too often and is left alone for {held_back_s[source]:.0f} s more")
+            passed.append(f"{source} is left alone for {held_back_s[source]:.0f} s more")
         else:
             return Choice(source, "; ".join([*passed, _told(policy, source, first=not passed)]))
     return Choice(None, "; ".join(passed) or "no archive is named")

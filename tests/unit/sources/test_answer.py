@@ -1,5 +1,6 @@
 """An answer is whole, or it is refused: a cut one must never look like a shorter one."""
 
+import gzip
 import io
 import json
 
@@ -7,6 +8,7 @@ import pytest
 
 from chronolake.capture.attempt import Outcome
 from chronolake.sources.answer import Answer, Unusable, index_lines, timemap, wayback_json
+from chronolake.sources.asking import _Spool
 
 COLUMNS = ["urlkey", "timestamp", "original", "mimetype", "statuscode", "digest", "length"]
 ROWS = [
@@ -80,3 +82,30 @@ def test_a_timemap():
     for broken in (body[:-5], b'{"mementos": 7}', b"<html>"):
         with pytest.raises(Unusable):
             timemap(answer(broken))
+
+
+def spooled(data, piece, most_bytes=1 << 20):
+    file = io.BytesIO()
+    spool = _Spool(file, most_bytes)
+    spool.begin("gzip")
+    for start in range(0, len(data), piece):
+        spool.take(data[start : start + piece])
+    spool.end()
+    assert spool.sent == len(data)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1 << 20])
+def test_gzip_of_several_members_comes_whole_and_a_cut_one_is_refused(piece):
+    first, second = b"com,dw)/ 2019\n" * 500, b"com,dw)/ 2020\n"
+    data = gzip.compress(first) + gzip.compress(second)
+    assert spooled(data, piece) == first + second
+    for cut in (1, 9, len(gzip.compress(second)) - 1):
+        with pytest.raises(Unusable) as caught:
+            spooled(data[:-cut], piece)
+        assert caught.value.outcome is Outcome.TRUNCATED
+
+
+def test_a_small_answer_that_holds_gigabytes_is_refused_before_it_is_large():
+    with pytest.raises(Unusable, match="CHRONOLAKE_ARCHIVE_MAX_BYTES"):
+        spooled(gzip.compress(bytes(64 << 20)), 1 << 20, most_bytes=8 << 20)
