@@ -83,6 +83,8 @@ class WebArchive:
     faults: deque[Fault | None] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
     most_at_once: int = 0
+    #: whether it takes ranges loosely, and gives what is older and newer, too
+    loose: bool = False
     #: rows of a page of the Common Crawl API
     page_rows: int = 100
     _now: int = 0
@@ -148,7 +150,7 @@ class WebArchive:
         return 404, b"<html>no such page</html>"
 
     def _found(self, query: dict[str, str]) -> list[Made]:
-        first, last = query.get("from", ""), query.get("to", "9")
+        first, last = ("", "9") if self.loose else (query.get("from", ""), query.get("to", "9"))
         found = [
             made
             for made in self.captures
