@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from chronolake.capture.attempt import Outcome
-from chronolake.sources.local import Format, detect
+from chronolake.sources.local import Format, detect, link_of, text_of
 
 #: Bytes at the beginning that tell what an answer is, and of an error page that are read for its reason.
 HEAD_BYTES = 64 * 1024
@@ -117,7 +117,7 @@ def index_lines(answer: Answer) -> Contents:
 
 
 def timemap(answer: Answer) -> Contents:
-    """A TimeMap in JSON: MemGator's object, or Wayback's array.
+    """A TimeMap: links, MemGator's object, or Wayback's array. Of links, `document` lists those to further pages.
 
     Raises:
         Unusable: it is something else, or has no end.
@@ -125,6 +125,8 @@ def timemap(answer: Answer) -> Contents:
     head = answer.head()
     if head.strip()[:1] == b"[" or not head.strip():
         return wayback_json(answer)
+    if detect(head).format is Format.LINKS:
+        return _links(answer)
     _expect(head, Format.MEMENTOS)
     found = document(answer)
     listed = found.get("mementos") if isinstance(found, dict) else None
@@ -132,6 +134,23 @@ def timemap(answer: Answer) -> Contents:
     if not isinstance(mementos, list):
         raise Unusable(Outcome.MALFORMED, "its JSON has no list of mementos")
     return Contents(len(mementos))
+
+
+def _links(answer: Answer) -> Contents:
+    rows, pages, last = 0, list[str](), b""
+    for line in _lines(answer.body):
+        last = line.strip() or last
+        link = link_of(text_of(line))
+        if link is None:
+            rows += bool(line.strip())
+            continue
+        rows += "memento" in link.relations
+        # Pages say from when they are; the same TimeMap in other formats does not.
+        if "timemap" in link.relations and "self" not in link.relations and "from" in link.attributes:
+            pages.append(link.target)
+    if link_of(text_of(last)) is None:
+        raise Unusable(Outcome.TRUNCATED, "its last line is no whole link")
+    return Contents(rows, document=pages)
 
 
 def document(answer: Answer) -> object:

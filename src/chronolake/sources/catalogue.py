@@ -21,7 +21,7 @@ class Kind(StrEnum):
     WAYBACK = "wayback"  #: the Wayback CDX API
     COMMONCRAWL = "commoncrawl"  #: Common Crawl's index API
     CDX_SERVER = "cdx-server"  #: pywb or OutbackCDX
-    TIMEMAP = "timemap"  #: Memento TimeMaps in JSON
+    TIMEMAP = "timemap"  #: Memento TimeMaps
 
 
 #: Archives whose name is that of how they are asked; the others bear the name of their host.

@@ -1,8 +1,8 @@
 """A web archive for tests: a real HTTP server with made-up captures, which answers as archives do and fails on demand.
 
-It speaks four dialects over the same captures: the Wayback CDX API (`/cdx`), a CDX server of pywb's kind
-(`/index`), Common Crawl's index API (`/collinfo.json`) and a TimeMap aggregator (`/timemap`). It stands in for
-archives alone: whoever asks it is the real thing, over real sockets.
+It speaks several dialects over the same captures: the Wayback CDX API (`/cdx`), a CDX server of pywb's kind
+(`/index`), Common Crawl's index API (`/collinfo.json`) and TimeMaps of single URLs, in JSON (`/timemap`) and as
+links in pages (`/links`). It stands in for archives alone: whoever asks it is the real thing, over real sockets.
 """
 
 import gzip
@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote_plus, urlsplit
@@ -141,8 +143,9 @@ class WebArchive:
         if path == "/collinfo.json":
             listed = [{"id": name, "cdx-api": "https://elsewhere.example/"} for name in _CRAWLS]
             return 200, json.dumps(listed).encode()
-        if path.startswith("/timemap/"):
-            return self._timemap(path.removeprefix("/timemap/"))
+        if path.startswith(("/timemap/", "/links/")):
+            _, form, url = path.split("/", 2)
+            return self._timemap(url) if form == "timemap" else self._links(url)
         for newer, name in zip((True, False), _CRAWLS, strict=True):
             if path == f"/{name}-index":
                 found = [made for made in self._found(query) if (made.timestamp >= _NEWER_FROM) == newer]
@@ -198,6 +201,31 @@ class WebArchive:
         if not listed:
             return 404, b""
         return 200, json.dumps({"original_uri": url, "mementos": {"list": listed}}).encode()
+
+    def _links(self, text: str) -> tuple[int, bytes]:
+        """The TimeMap of a URL lists pages of two mementos each, whose address ends in `#` and a number."""
+        url, page, number = text.partition("%23")
+        found = [made for made in self.captures if made.url == url]
+        if not found:
+            return 404, b""
+        own = f"{self.base}/links/{text}"
+        lines = [f'<{url}>; rel="original"', f'<{own}>; rel="self"; type="application/link-format"']
+        if not page:
+            since = _http_date("20180101000000")
+            pages = range(-(-len(found) // 2))
+            lines += [f'<{own}%23{at}>; rel="timemap"; from="{since}"' for at in pages]
+        else:
+            start = int(number) * 2
+            lines += [
+                f'<{self.base}/web/{made.timestamp}/{url}>; rel="memento"; datetime="{_http_date(made.timestamp)}"'
+                for made in found[start : start + 2]
+            ]
+        return 200, (",\n".join(lines) + "\n").encode()
+
+
+def _http_date(timestamp: str) -> str:
+    at = datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return format_datetime(at, usegmt=True)
 
 
 def _matches(made: Made, url: str, match: str) -> bool:
@@ -276,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
         split = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         # A TimeMap's address ends in the URL that it is about, question mark and all.
-        path = self.path if split.path.startswith("/timemap/") else split.path
+        path = self.path if split.path.startswith(("/timemap/", "/links/")) else split.path
         status, body = self.web_archive.answer(path, query)
         packed = gzip.compress(body)
         if fault is Fault.GZIP_CUT:

@@ -5,10 +5,12 @@ import pytest
 from chronolake.clock import SystemClock
 from chronolake.errors import ArchiveQueryInvalid
 from chronolake.ingest import CollectRequest
+from chronolake.services import open_services
 from chronolake.sources.catalogue import Kind, asker_of, source_of
 from chronolake.sources.catalogue import archive as archive_of
 from chronolake.sources.query import Match, Query
 from chronolake.testing import differences
+from chronolake.testing.archive import Made
 
 WAYS = {
     Kind.WAYBACK: "/cdx",
@@ -18,9 +20,7 @@ WAYS = {
 
 
 def collect(services, archive, kind, query, project="news"):
-    asked = archive_of(
-        kind, archive.base + {**WAYS, Kind.TIMEMAP: "/timemap"}[kind], services.settings.archives
-    )
+    asked = archive_of(kind, archive.base + WAYS[kind], services.settings.archives)
     [report] = services.collector.collect(CollectRequest(project, query, archive=asked))
     return report
 
@@ -115,17 +115,26 @@ def test_from_every_place_comes_what_is_left(fast, archive, kind):
         assert pages(place) == whole[number:]
 
 
-def test_a_timemap_tells_when_one_url_was_captured(services, archive):
+@pytest.mark.parametrize("way", ["/timemap", "/links"])
+def test_a_timemap_tells_when_one_url_was_captured(database, fast, archive, way):
     url = archive.captures[5].url
-    report = collect(services, archive, Kind.TIMEMAP, Query.parse(url, match=Match.EXACT))
-    assert report.failure is None
-    with services.database.connection() as conn:
-        found = conn.execute("SELECT url, timestamp, archive_source FROM cdx_records").fetchall()
-    assert {(found_url, f"{at:%Y%m%d%H%M%S}") for found_url, at, _ in found} == {
-        (made.url, made.timestamp) for made in archive.captures if made.url == url
-    }
-    assert {source for _, _, source in found} == {"127.0.0.1"}
-    nothing = collect(services, archive, Kind.TIMEMAP, Query.parse("http://nowhere.org/", match=Match.EXACT))
-    assert (nothing.failure, nothing.attempts) == (None, {"empty": 1})
-    with pytest.raises(ArchiveQueryInvalid):
-        raise collect(services, archive, Kind.TIMEMAP, Query.parse("example.com")).failure
+    archive.captures += [Made(url, "20200303030303"), Made(url, "20210303030303")]
+    with open_services(fast(ANALYTICS_ENABLED=False)) as services:
+        asked = archive_of(Kind.TIMEMAP, archive.base + way, services.settings.archives)
+
+        def collected(text, match=Match.EXACT):
+            request = CollectRequest("news", Query.parse(text, match=match), archive=asked)
+            return services.collector.collect(request)[0]
+
+        report = collected(url)
+        assert report.failure is None
+        assert report.attempts == ({"ok": 1} if way == "/timemap" else {"ok": 3, "empty": 1})
+        with database.connection() as conn:
+            found = conn.execute("SELECT url, timestamp, archive_source FROM cdx_records").fetchall()
+        assert {(found_url, f"{at:%Y%m%d%H%M%S}") for found_url, at, _ in found} == {
+            (made.url, made.timestamp) for made in archive.captures if made.url == url
+        }
+        assert {source for _, _, source in found} == {"127.0.0.1"}
+        nothing = collected("http://nowhere.org/")
+        assert (nothing.failure, nothing.attempts) == (None, {"empty": 1})
+        assert isinstance(collected("example.com", Match.DOMAIN).failure, ArchiveQueryInvalid)

@@ -109,3 +109,21 @@ def test_gzip_of_several_members_comes_whole_and_a_cut_one_is_refused(piece):
 def test_a_small_answer_that_holds_gigabytes_is_refused_before_it_is_large():
     with pytest.raises(Unusable, match="CHRONOLAKE_ARCHIVE_MAX_BYTES"):
         spooled(gzip.compress(bytes(64 << 20)), 1 << 20, most_bytes=8 << 20)
+
+
+LINKS = b"""<http://dw.com/>; rel="original",
+<http://a/timemap/link/http://dw.com/>; rel="self"; type="application/link-format",
+<http://a/timemap/json/http://dw.com/>; rel="timemap"; type="application/json",
+<http://a/timemap/2/http://dw.com/>; rel="timemap"; from="Thu, 01 Jan 2015 00:00:00 GMT",
+<http://a/web/20150101000000/http://dw.com/>; rel="first memento"; datetime="Thu, 01 Jan 2015 00:00:00 GMT",
+<http://a/web/20160101000000mp_/http://dw.com/x,y>; rel=memento; datetime="Fri, 01 Jan 2016 00:00:00 GMT"
+"""
+
+
+def test_a_timemap_of_links():
+    found = timemap(answer(LINKS))
+    assert (found.rows, found.document) == (2, ["http://a/timemap/2/http://dw.com/"])
+    for end in (-10, -80):
+        with pytest.raises(Unusable) as caught:
+            timemap(answer(LINKS[:end]))
+        assert caught.value.outcome is Outcome.TRUNCATED

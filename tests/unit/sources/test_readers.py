@@ -719,3 +719,24 @@ def test_lines_are_handed_on_by_their_bytes_too(written):
 def test_surplus_fields_under_a_legend_without_a_timestamp_are_refused(written):
     _, rejected, _ = read(written(" CDX N a s\ncom,a)/ http://a.com/ 200\ncom,a)/ http://a.com/ b 200\n"))
     assert rejected == [(3, "fields")]
+
+
+def test_links_of_a_timemap(written):
+    """The original is named by its link, else by the address of the memento."""
+    memento = '<http://a/web/20150101000000mp_/http://x.com/a,b>; rel="first memento"; datetime="{}"'
+    lines = [
+        memento.format("Thu, 01 Jan 2015 00:00:00 GMT"),
+        '<http://x.com/a,b?c>; rel="original"',
+        '<http://a/timegate/http://x.com/>; rel="timegate"',
+        memento.format("Fri, 01 Jan 2016 10:20:30 GMT"),
+        memento.format("soon"),
+        "this is no link",
+    ]
+    rows, rejected, formats = read(written(",\n".join(lines) + "\n"))
+    assert formats == {"timemap-link"}
+    assert [some(row, "position", "timestamp", "url") for row in rows] == [
+        (1, "20150101000000", "http://x.com/a,b"),
+        (4, "20160101102030", "http://x.com/a,b?c"),
+        (5, "soon", "http://x.com/a,b?c"),
+    ]
+    assert rejected == [(6, "fields")]

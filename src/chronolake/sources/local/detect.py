@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chronolake.sources.local import cdx, jsons
+from chronolake.sources.local import cdx, jsons, links
 from chronolake.sources.local.raw import text_of, whole
 
 #: Decompressed bytes that are looked at.
@@ -22,6 +22,7 @@ class Format(StrEnum):
     COMMONCRAWL_JSONL = "commoncrawl-jsonl"
     WAYBACK_JSON = "wayback-json"
     MEMENTOS = "timemap-json"
+    LINKS = "timemap-link"
     WARC = "warc"
     ARC = "arc"
     WACZ = "wacz"
@@ -50,6 +51,8 @@ def detect(head: bytes) -> Detected:
         return _array(text)
     if text.lstrip()[:1] == "{":
         return _object(text)
+    if text.lstrip()[:1] == "<" and links.link_of(text.lstrip().split("\n", 1)[0]) is not None:
+        return Detected(Format.LINKS)
     return _lines([line.rstrip("\r") for line in text.split("\n")[:_LINES] if line.strip()])
 
 

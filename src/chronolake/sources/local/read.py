@@ -15,7 +15,7 @@ import zstandard
 
 from chronolake.capture.record import RawBatch, Reason
 from chronolake.errors import ChronolakeError, FormatUnknown, InputUnreadable
-from chronolake.sources.local import archive, cdx, columnar, jsons
+from chronolake.sources.local import archive, cdx, columnar, jsons, links
 from chronolake.sources.local.detect import HEAD_BYTES, Detected, Format, detect
 from chronolake.sources.local.inputs import InputFile, Source, expand, opened
 from chronolake.sources.local.lines import Block, blocks
@@ -118,8 +118,8 @@ class _File:
                 yield from self._wacz()
             case Format.COLUMNAR:
                 yield from self._columnar()
-            case Format.MEMENTOS:
-                yield from self._mementos()
+            case Format.MEMENTOS | Format.LINKS:
+                yield from self._timemap(found)
             case Format.WAYBACK_JSON if b"\n" not in head[:-1]:
                 yield from self._array_on_one_line(found)
             case Format.CDX | Format.WAYBACK_TEXT:
@@ -195,6 +195,11 @@ class _File:
                 parsed = jsons.parse_row(row, found.columns)
                 rows.add(number, json.dumps(row, ensure_ascii=True).encode(), parsed)
             yield self._batch(found.format or "", rows)
+
+    def _timemap(self, found: Detected) -> Iterator[RawBatch]:
+        if found.format is Format.LINKS:
+            return self._lines(found, links.Links())
+        return self._mementos()
 
     def _mementos(self) -> Iterator[RawBatch]:
         found = jsons.mementos(self._document())
