@@ -85,3 +85,9 @@ def test_a_real_pywb_gives_what_our_stand_in_gives(database, fast, archive, pywb
                 }
             assert stored == kept(archive, condition), name
             assert report.attempts == ({"empty": 1} if name == "nothing" else {"ok": 1})
+        url = archive.captures[4].url
+        links = archive_of(Kind.TIMEMAP, pywb.replace("/cdx", "/timemap/link"), services.settings.archives)
+        query = Query.parse(url, match=Match.EXACT)
+        [report] = services.collector.collect(CollectRequest("links", query, archive=links))
+        assert report.failure is None
+        assert report.session.stored == len({made.timestamp for made in archive.captures if made.url == url})
