@@ -69,6 +69,13 @@ QUERY_FAILURES = _declare(
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
 )
+SHADOWED = _declare(
+    Counter,
+    "chronolake_shadow_comparisons_total",
+    "Answers compared in shadow mode: same, different, moving (rows changed meanwhile), behind, failed, skipped.",
+    "answers",
+    ("outcome",),
+)
 CACHE_LOOKUPS = _declare(
     Counter,
     "chronolake_cache_lookups_total",
