@@ -1,9 +1,9 @@
 """The result cache: answers of the lake, kept for as long as they are true.
 
-A key names the question and its text, the parameters, the projects in scope, and the lake's snapshot. So an answer is
-never served to a scope that it was not computed for, nor once the lake has changed; nothing has to be thrown out in
-time, old keys are just no longer asked for. Two shelves: this process's memory, and Redis where there is one, which
-processes share. A Redis that fails is let alone for a while: answers come slower, not wrong.
+A key names the question and its text, the parameters, the projects in scope, and the state of the tables that are read.
+So an answer is never served to a scope that it was not computed for, nor once these tables have changed; nothing has to
+be thrown out in time, old keys are just no longer asked for. Two shelves: this process's memory, and Redis where there
+is one, which processes share. A Redis that fails is let alone for a while: answers come slower, not wrong.
 """
 
 import json
@@ -35,11 +35,14 @@ _LARGEST_SHARE = 8
 _log = logs.get_logger(__name__)
 
 
-def key_of(question: Question, values: Mapping[str, Any], scope: Scope, snapshot_id: int) -> str:
-    """The name of an answer: equal for equal questions about equal data, and for no others."""
+def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: tuple[int, int]) -> str:
+    """The name of an answer: equal for equal questions about equal data, and for no others.
+
+    `state` is that of the tables which the question reads, as `Freshness.of_tables` tells it.
+    """
     projects = None if scope.project_ids is None else sorted(scope.project_ids)
     told = [question.name, question.sql, sorted((name, str(value)) for name, value in values.items())]
-    words = json.dumps([*told, projects, snapshot_id], ensure_ascii=True)
+    words = json.dumps([*told, projects, state], ensure_ascii=True)
     return blake2b(words.encode(), digest_size=20).hexdigest()
 
 

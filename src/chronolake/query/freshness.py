@@ -1,7 +1,8 @@
 """How fresh an answer is: one round trip to PostgreSQL, which knows how far the lake is and what it lacks."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from psycopg import Connection
@@ -14,13 +15,28 @@ from chronolake.oltp import ledger
 
 @dataclass(frozen=True)
 class Freshness:
-    """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL."""
+    """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL.
+
+    `schema_version` and `changed` tell which state a table is in: see `of_tables`.
+    """
 
     as_of_lsn: str | None
     as_of: datetime | None
     lag_s: float | None
     notes: tuple[str, ...] = ()
     snapshot_id: int | None = None
+    schema_version: int | None = None
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+    def of_tables(self, names: Collection[str]) -> tuple[int, int] | None:
+        """The newest snapshot that changed the rows of any of these tables, and the version of all tables' columns.
+
+        While both stay the same, so does every answer from these tables, whatever else the lake takes in. Null where
+        that is unknown.
+        """
+        if self.snapshot_id is None or self.schema_version is None:
+            return None
+        return max((self.changed.get(name, 0) for name in names), default=0), self.schema_version
 
 
 @dataclass(frozen=True)
@@ -96,4 +112,11 @@ def of_lake(conn: Connection) -> Freshness:
     if backlog.covered_lsn is None:
         note = "as_of_lsn, as_of and lag_s are unknown: the lake has not followed PostgreSQL yet"
         return Freshness(None, None, None, (note,))
-    return Freshness(backlog.covered_lsn, backlog.as_of, backlog.lag_s, snapshot_id=backlog.snapshot_id)
+    return Freshness(
+        backlog.covered_lsn,
+        backlog.as_of,
+        backlog.lag_s,
+        snapshot_id=backlog.snapshot_id,
+        schema_version=backlog.schema_version,
+        changed=backlog.changed,
+    )

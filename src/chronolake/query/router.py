@@ -28,7 +28,7 @@ from chronolake.query.question import Question, named
 from chronolake.query.rollup import Plan, plan
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
-from chronolake.query.text import bound, written
+from chronolake.query.text import bound, table_names, written
 from chronolake.query.workers import Workers
 from chronolake.settings import Settings
 from chronolake.telemetry import logs, metrics
@@ -60,6 +60,10 @@ class _Asked:
     def chosen_freely(self) -> bool:
         """Whether the router chose: then another road may be taken, and the cache may answer."""
         return self.chosen.code is not route.Reason.ASKED
+
+    def state_of(self, fresh: Freshness) -> tuple[int, int] | None:
+        """The state of the tables that it reads, in a lake that is so fresh."""
+        return fresh.of_tables(table_names(self.question, scoped=self.scope.project_ids is not None))
 
     @property
     def name(self) -> Hashable:
@@ -215,11 +219,12 @@ class HybridQueryRouter:
         with self._database.glance() as conn:
             fresh = freshness.of_lake(conn)
             asked = replace(asked, fresh=fresh)
-            if fresh.as_of_lsn is None or fresh.snapshot_id is None or demand.unmet(fresh) is not None:
+            state = asked.state_of(fresh)
+            if fresh.as_of_lsn is None or state is None or demand.unmet(fresh) is not None:
                 return asked, None
-            rows = self._cache.get(key_of(question, values, scope, fresh.snapshot_id), question)
+            rows = self._cache.get(key_of(question, values, scope, state), question)
             if rows is not None:
-                return asked, _answered(question.name, rows, route.cached(fresh.snapshot_id), fresh, started)
+                return asked, _answered(question.name, rows, route.cached(state[0]), fresh, started)
             made = rollup_states(conn)
         rolled = plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
         return replace(asked, rolled=rolled), None
@@ -281,13 +286,11 @@ class HybridQueryRouter:
         )
 
     def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
-        """Keep an answer of the lake, if no commit came while it was computed: then its snapshot is known."""
+        """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of."""
         with self._database.glance() as conn:
-            snapshot_id = freshness.of_lake(conn).snapshot_id
-        if snapshot_id is not None and snapshot_id == before.snapshot_id:
-            self._cache.put(
-                key_of(asked.question, asked.values, asked.scope, snapshot_id), asked.question, rows
-            )
+            state = asked.state_of(freshness.of_lake(conn))
+        if state is not None and state == asked.state_of(before):
+            self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
 
     def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = asked.scope.project_ids is not None
