@@ -28,6 +28,7 @@ from chronolake.query.question import Question, named
 from chronolake.query.rollup import Plan, plan
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
+from chronolake.query.search_history import SearchHistory
 from chronolake.query.text import bound, table_names, written
 from chronolake.query.workers import Workers
 from chronolake.settings import Settings
@@ -91,6 +92,7 @@ class HybridQueryRouter:
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
         self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
+        self._history = SearchHistory(database=database, settings=settings.history)
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
@@ -102,10 +104,11 @@ class HybridQueryRouter:
         self.close()
 
     def close(self) -> None:
-        """Let running queries end; none can be asked after it."""
+        """Let running queries end, and write down what was asked; nothing can be asked after it."""
         self._front.close()
         self._workers.close()
         self._cache.close()
+        self._history.close()
 
     def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
         """Where a query of that type goes, and why; `params` may name an `engine`."""
@@ -163,7 +166,9 @@ class HybridQueryRouter:
             answer = kept or await self._together(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
+            self._history.failed(name, params, scope, started, error)
             raise
+        self._history.answered(name, params, asked.scope, started, answer)
         return answer
 
     async def sql(
@@ -178,11 +183,13 @@ class HybridQueryRouter:
             QueryTimeout: the deadline passed.
             EngineUnavailable: there is no lake, or too many queries wait.
         """
+        started = time.perf_counter()
         if self._lake is None:
-            raise self._no_lake("SQL is answered by the lake alone")
+            no_lake = self._no_lake("SQL is answered by the lake alone")
+            self._history.failed("sql", text, scope, started, no_lake)
+            raise no_lake
         lake, asked = self._lake, self._settings.query
         limits = adhoc.Limits(min(limit or asked.max_rows, asked.max_rows), asked.max_bytes, asked.timeout_s)
-        started = time.perf_counter()
 
         def work() -> Answer:
             found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
@@ -194,10 +201,13 @@ class HybridQueryRouter:
             return replace(answer, table=found.table)
 
         try:
-            return await self._workers.run(work)
+            answer = await self._workers.run(work)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
+            self._history.failed("sql", text, scope, started, error)
             raise
+        self._history.answered("sql", text, scope, started, answer)
+        return answer
 
     def _looked_up(
         self,
@@ -364,7 +374,7 @@ def _answered(
         truncated=truncated,
         notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
     )
-    return Answer(rows=rows, meta=meta)
+    return Answer(rows=rows, meta=meta, code=chosen.code)
 
 
 def _past(as_of: object) -> datetime:

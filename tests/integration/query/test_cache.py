@@ -175,7 +175,7 @@ def test_a_scope_sees_domains_through_captures_so_that_both_decide(filled):
     question.__dict__["tree"] = sqlglot.parse_one("SELECT count(*) FROM domains", read="duckdb")
     assert table_names(question, scoped=False) == {"domains"}
     assert table_names(question, scoped=True) == {"domains", "cdx_records"}
-    assert table_names(QUESTIONS["project_summary"], scoped=False) >= {"projects", "cdx_records"}
+    assert table_names(QUESTIONS["projects_comparison"], scoped=False) >= {"projects", "cdx_records"}
 
 
 def test_a_scope_gets_its_own_answer(ask, filled):
