@@ -12,9 +12,9 @@ from chronolake.ingest import ParquetPipeline
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database
-from chronolake.query import HybridQueryRouter, QueryOptimizer
+from chronolake.query import HybridQueryRouter, OptimizerTending, QueryOptimizer
 from chronolake.query.export import Exporter
-from chronolake.settings import Settings
+from chronolake.settings import OptimizerMode, Settings
 from chronolake.sync import DataSyncService
 from chronolake.telemetry import logs
 
@@ -87,6 +87,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         sync = DataSyncService(database=database, lake=lake, settings=settings) if lake else None
         pipeline = ParquetPipeline(database=database, follower=sync, settings=settings)
         router = _router(stack, settings, database, lake, error)
+        optimizer = QueryOptimizer(database=database, lake=lake, settings=settings)
         yield Services(
             settings=settings,
             database=database,
@@ -97,8 +98,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
             router=router,
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),
-            optimizer=QueryOptimizer(database=database, lake=lake),
-            loops=_loops(sync, lake, settings),
+            optimizer=optimizer,
+            loops=_loops(sync, lake, optimizer, settings),
         )
 
 
@@ -126,13 +127,17 @@ def _router(
     )
 
 
-def _loops(sync: DataSyncService | None, lake: Lake | None, settings: Settings) -> tuple[Loop, ...]:
+def _loops(
+    sync: DataSyncService | None, lake: Lake | None, optimizer: QueryOptimizer, settings: Settings
+) -> tuple[Loop, ...]:
     if sync is None or lake is None:
         return ()
     if not lake.is_local:
         return sync.loops
+    by_itself = settings.optimizer.mode is OptimizerMode.AUTO
     return (
         *sync.loops,
         LakeMaintenance(lake=lake, settings=settings),
         RollupUpkeep(lake=lake, settings=settings),
+        *([OptimizerTending(optimizer=optimizer)] if by_itself else []),
     )

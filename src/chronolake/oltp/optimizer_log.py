@@ -10,6 +10,9 @@ from psycopg.types.json import Jsonb
 
 from chronolake.oltp.statements import one, statement
 
+#: Key of the advisory lock of whoever optimizes by itself: "opti" in ASCII.
+ALONE = 0x6F707469
+
 Action = Literal["make", "drop"]
 
 
@@ -27,6 +30,11 @@ class Change:
     definition: Mapping[str, Any]
     figures: Mapping[str, Any]
     undone_at: datetime | None
+
+
+def alone(conn: Connection) -> bool:
+    """Whether nobody else optimizes by itself until this transaction ends."""
+    return bool(one(conn, "optimizer_alone", {"key": ALONE})[0])
 
 
 def add(

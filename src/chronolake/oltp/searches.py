@@ -10,6 +10,8 @@ from chronolake.oltp.statements import statement
 
 #: A table that is locked for longer, as while a column is added, is not waited for: what was asked is lost, no more.
 TIMEOUT_S = 5.0
+#: Different questions that are told of: reading each as a statement takes some milliseconds.
+COUNTED_AT_MOST = 500
 #: Rows that one statement deletes: a fraction of a second's work, and a small transaction for the stream.
 FORGOTTEN_AT_ONCE = 10_000
 #: No row is let go before one is so much too old: the look is cheap, and the work comes seldom.
@@ -65,8 +67,12 @@ def forget(conn: Connection, before: datetime, *, at_once: bool = False) -> int:
 
 
 def counted(conn: Connection, since: datetime) -> list[Counted]:
-    """What was answered from the lake's tables themselves since a moment, in UTC; what took longest in all first."""
-    return [Counted(*row) for row in conn.execute(statement("searches_counted"), {"since": since})]
+    """What was answered from the lake's tables themselves since a moment, in UTC; what took longest in all first.
+
+    COUNTED_AT_MOST of them.
+    """
+    values = {"since": since, "most": COUNTED_AT_MOST}
+    return [Counted(*row) for row in conn.execute(statement("searches_counted"), values)]
 
 
 def rollups_read(conn: Connection, since: datetime) -> set[str]:
