@@ -76,6 +76,33 @@ async def test_a_role_that_may_only_read_is_answered(make_settings, filled, data
         conn.execute("DROP ROLE analyst")
 
 
+async def test_what_was_asked_reaches_the_lake_and_empties_no_cache(make_settings, filled):
+    async def ask(stores):
+        return (await stores.router.ask("project_summary", {}, scope=EVERYTHING)).meta
+
+    with open_services(make_settings()) as services:
+        assert not (await ask(services)).cached
+    with open_services(make_settings()) as services:
+        assert not (await ask(services)).cached
+        snapshot_id = services.lake.snapshot()
+        services.sync.reach()
+        assert services.lake.snapshot() > snapshot_id
+        assert (await ask(services)).cached
+        asked = "SELECT question, reason, error_class FROM search_history"
+        answer = await services.router.sql(asked, scope=EVERYTHING)
+        assert {"question": "project_summary", "reason": "analytic", "error_class": None} in answer.rows
+
+
+async def test_the_optimizer_works_by_itself_where_that_is_set(make_settings):
+    def names(services):
+        return [type(loop).__name__ for loop in services.loops]
+
+    with open_services(make_settings()) as services:
+        assert "OptimizerTending" not in names(services)
+    with open_services(make_settings(CHRONOLAKE_OPTIMIZE="auto")) as services:
+        assert "OptimizerTending" in names(services)
+
+
 async def test_a_lake_that_was_made_anew_and_holds_nothing_yet_is_not_asked(
     make_settings, filled, database_url, tmp_path
 ):

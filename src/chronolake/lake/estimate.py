@@ -15,7 +15,7 @@ SAMPLE_ROWS = 20_000_000
 #: that these take little; their name is a hash, which nothing compresses.
 _BYTES = {
     "UUID": 16.0,
-    "VARCHAR": 2.0,
+    "VARCHAR": 4.0,
     "DATE": 1.0,
     "INTEGER": 1.5,
     "BOOLEAN": 0.2,
