@@ -17,15 +17,15 @@ from chronolake.errors import (
 )
 from chronolake.lake import Lake, rollup_states
 from chronolake.oltp import Database
-from chronolake.query import adhoc, freshness, moment, route
+from chronolake.query import adhoc, freshness, moment, route, scanned
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
-from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres, run_rollups
+from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres, run_scanned
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
-from chronolake.query.rollup import Plan, plan
+from chronolake.query.rollup import Plan, Planner
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
 from chronolake.query.search_history import SearchHistory
@@ -93,6 +93,7 @@ class HybridQueryRouter:
         self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
         self._history = SearchHistory(database=database, settings=settings.history)
+        self._planner = Planner()
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
@@ -236,7 +237,9 @@ class HybridQueryRouter:
             if rows is not None:
                 return asked, _answered(question.name, rows, route.cached(state[0]), fresh, started)
             made = rollup_states(conn)
-        rolled = plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
+        rolled = (
+            self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
+        )
         return replace(asked, rolled=rolled), None
 
     async def _together(self, asked: _Asked) -> Answer:
@@ -282,7 +285,13 @@ class HybridQueryRouter:
         if self._lake is None:
             return None
         try:
-            rows = run_rollups(self._lake, rolled.text, rolled.values, self._settings.query.timeout_s)
+            rows = run_scanned(
+                self._lake,
+                rolled.statement,
+                rolled.values,
+                self._settings.query.timeout_s,
+                snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+            )
         except LakeError as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
@@ -308,15 +317,15 @@ class HybridQueryRouter:
         timeout_s = self._settings.query.timeout_s
 
         def run(engine: Engine) -> tuple[Rows, Freshness]:
-            text = written(asked.question, engine, scoped=scoped)
             if engine is Engine.POSTGRES:
+                text = written(asked.question, engine, scoped=scoped)
                 return run_postgres(self._database, text, values, timeout_s)
             if self._lake is None:
                 raise self._no_lake("duckdb answers over the lake")
             return run_duckdb(
                 self._lake,
                 self._database,
-                text,
+                scanned.of_question(asked.question, scoped=scoped),
                 values,
                 timeout_s,
                 whole=asked.chosen_freely,

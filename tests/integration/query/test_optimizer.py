@@ -251,7 +251,9 @@ def test_the_commands_do_the_same(optimizer, asks, slowly, make_settings, monkey
             raise done.exception
         # In this process the log is on standard output as well, where each line begins with its time.
         return (
-            json.loads(re.search(r"^\[.*", done.stdout, re.MULTILINE | re.DOTALL)[0]) if "--json" in words else done.stdout
+            json.loads(re.search(r"^\[.*", done.stdout, re.MULTILINE | re.DOTALL)[0])
+            if "--json" in words
+            else done.stdout
         )
 
     (proposal,) = run("advise", "--json")
