@@ -51,8 +51,9 @@ def estimated(cursor: duckdb.DuckDBPyConnection, rollups: Sequence[Rollup], rows
         f"SELECT {', '.join(columns)} FROM {identifier(rollups[0].source)}{sample}"
     ).fetchone()
     seen, *different = found or (0,)
-    more = math.sqrt(rows / seen) if 0 < seen < rows else 1.0
-    cells = [min(rows, round(count * more)) for count in different]
+    # A part without rows tells nothing: then each row may be a cell.
+    more = math.sqrt(rows / seen) if seen else 0.0
+    cells = [min(rows, round(count * max(1.0, more))) if seen else rows for count in different]
     return [
         Estimate(count, round(count * _cell_bytes(rollup)), rows)
         for count, rollup in zip(cells, rollups, strict=True)

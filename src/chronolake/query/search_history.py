@@ -82,17 +82,22 @@ class SearchHistory(Loop):
         """Write what waits, and let go of old questions where it is time; how many were written."""
         written = 0
         while batch := self._batch():
-            written += len(batch) if self._wrote(batch) else 0
+            if not self._wrote(batch):
+                # Others may fare better a second later; and who closes is not to wait for each of them.
+                return written
+            written += len(batch)
         if time.monotonic() >= self._forgets_at:
             self._forgets_at = time.monotonic() + FORGOTTEN_EVERY.total_seconds()
             self._forget()
         return written
 
     def close(self) -> None:
-        """Write what still waits, and stop. Calling it twice is safe."""
+        """Write what still waits, and stop; what cannot be written now is lost. Calling it twice is safe."""
         self.stop()
         if self._waiting:
             self.step()
+        metrics.SEARCHES.labels(outcome="refused").inc(len(self._waiting))
+        self._waiting.clear()
 
     def _note(
         self,
