@@ -311,7 +311,7 @@ class ServerSettings(_Section):
 
 
 class LogSettings(_Section):
-    """Logs."""
+    """Logs, and what metrics were."""
 
     format: Literal["console", "json"] = Field(
         default="console",
@@ -321,6 +321,14 @@ class LogSettings(_Section):
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         default="WARNING", alias="CHRONOLAKE_LOG_LEVEL", description="Least severe message that is logged."
     )
+    sample_interval_s: float = Field(
+        default=60, ge=0, le=86_400, alias="CHRONOLAKE_SAMPLE_INTERVAL_S",
+        description="Seconds between two samples of a process's metrics; 0: none are kept.",
+    )  # fmt: skip
+    sample_days: int = Field(
+        default=30, ge=1, le=3650, alias="CHRONOLAKE_SAMPLE_DAYS",
+        description="Days that samples of metrics are kept.",
+    )  # fmt: skip
 
 
 class Settings(BaseModel):

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 #: What `/metrics` exposes.
 REGISTRY = CollectorRegistry()
+#: What the system says of this process: memory, processor, open files.
+ProcessCollector(registry=REGISTRY)
 #: Seconds; from a cached look-up to the deadline of a query.
 _QUERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
