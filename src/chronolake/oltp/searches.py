@@ -10,7 +10,7 @@ from chronolake.oltp.statements import statement
 
 #: A table that is locked for longer, as while a column is added, is not waited for: what was asked is lost, no more.
 TIMEOUT_S = 5.0
-#: Different questions that are told of: reading each as a statement takes some milliseconds.
+#: Questions that are told of, equal ones once: the rest took less than any of these.
 COUNTED_AT_MOST = 500
 #: Rows that one statement deletes: a fraction of a second's work, and a small transaction for the stream.
 FORGOTTEN_AT_ONCE = 10_000

@@ -3,7 +3,7 @@
 Pure, but for the types of columns, which the lake tells.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -17,7 +17,7 @@ from chronolake.lake import Estimate, Rollup
 from chronolake.oltp.searches import Counted
 from chronolake.query.params import read
 from chronolake.query.question import QUESTIONS, Question
-from chronolake.query.rollup import blocks, derived, rewritten, shaped
+from chronolake.query.rollup import blocks, derived, rewritten, shape_of, shaped
 from chronolake.query.scope import Scope
 from chronolake.query.text import tables_read
 
@@ -91,11 +91,16 @@ def candidates(
     """
     kinds = lru_cache(maxsize=None)(typed)
     found: dict[str, Candidate] = {}
+    # Questions about different domains are alike, and to see what would serve one takes some milliseconds.
+    by_shape: dict[Hashable, list[tuple[Rollup, float]]] = {}
     for counted in asked:
         question, values = _read(counted)
         if question is None:
             continue
-        for rollup, share in _served(question, values, counted.project_count, kinds):
+        shape = question.name, shape_of(values), counted.project_count
+        if shape not in by_shape:
+            by_shape[shape] = _served(question, values, counted.project_count, kinds)
+        for rollup, share in by_shape[shape]:
             if rollup.name in there:
                 continue
             held = found.get(rollup.name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chronolake.errors import LakeUnavailable, ParameterInvalid
+from chronolake.errors import LakeError, LakeUnavailable, ParameterInvalid
 from chronolake.lake import Lake, Refreshed, Rollup, RollupState
 from chronolake.oltp import Database, optimizer_log, searches
 from chronolake.oltp.optimizer_log import Action, Change
@@ -15,6 +15,7 @@ from chronolake.query.params import read
 from chronolake.query.question import Question, named
 from chronolake.query.rollup import blocks, derived, shaped
 from chronolake.settings import Settings
+from chronolake.telemetry import logs
 
 #: Days of the search history that advice is drawn from: a week has all that is asked by day of the week.
 DAYS = 7.0
@@ -22,6 +23,7 @@ DAYS = 7.0
 LEAST_SAVED_S = 1.0
 #: Why, where a person said so.
 BY_HAND = "by hand"
+_log = logs.get_logger(__name__)
 _SEE_LOG = "See what was changed: chronolake optimize log"
 #: Any will do where cells are told apart by it, or hold all of it.
 _ANY = {
@@ -223,7 +225,7 @@ class QueryOptimizer:
         self, rollup: Rollup, *, asked: str, why: str, figures: Mapping[str, Any], automatic: bool = False
     ) -> Refreshed | None:
         rollups = self._lake_of_ours().rollups()
-        if any(state.rollup.name == rollup.name for state in rollups.states()):
+        if self._there(rollup.name):
             return None
         with self._noted("make", rollup, asked, why, figures, automatic=automatic):
             return rollups.make(rollup, asked=asked)
@@ -266,9 +268,19 @@ class QueryOptimizer:
         try:
             yield
         except BaseException:
-            with self._database.connection() as conn:
-                optimizer_log.remove(conn, change_id)
+            # Half made is made: the upkeep of rollups will go on with it, and it can be undone.
+            if self._there(rollup.name) is (action != "make"):
+                with self._database.connection() as conn:
+                    optimizer_log.remove(conn, change_id)
             raise
+        _log.info("optimizer.changed", action=action, rollup=rollup.name, why=why, automatic=automatic)
+
+    def _there(self, name: str) -> bool | None:
+        """Whether there is a rollup of that name; null where nobody can tell."""
+        try:
+            return any(state.rollup.name == name for state in self.rollups())
+        except LakeError:
+            return None
 
     def _lake_of_ours(self) -> Lake:
         if self._lake is None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -140,6 +141,22 @@ def test_a_change_that_could_not_be_made_is_in_no_log(optimizer, lake, monkeypat
     finally:
         lake.evolve(["ALTER TABLE cdx_records RENAME COLUMN status TO status_code"])
     assert optimizer.log() == []
+
+
+def test_a_rollup_that_was_begun_is_in_the_log_and_can_be_undone(optimizer, lake):
+    wanted = optimizer.rollups_for("domain_timeline", {"interval": "week"}, by_project=False)
+    folder = Path(lake.path) / "main" / wanted[0].rollup.name
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_text("in the way of its files")
+    try:
+        with pytest.raises(LakeError):
+            optimizer.make(wanted)
+    finally:
+        folder.unlink()
+    (change,) = optimizer.log()
+    assert [state.cells for state in optimizer.rollups()] == [None]
+    optimizer.undo(change.id)
+    assert optimizer.rollups() == []
 
 
 def test_each_shape_has_its_rollup_what_saves_most_first(optimizer, asks, filled, database):
