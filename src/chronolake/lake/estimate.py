@@ -9,7 +9,7 @@ import duckdb
 from chronolake.lake.engine import identifier
 from chronolake.lake.rollup import Rollup
 
-#: Rows of a table that are looked at. The engine hashes some ten million a second, for each rollup.
+#: Rows of a table that are looked at. The engine takes some seconds for them, for each rollup.
 SAMPLE_ROWS = 20_000_000
 #: Bytes that a value of a cell takes in its file, compressed, by its type. Cells are sorted by their dimensions, so
 #: that these take little; their name is a hash, which nothing compresses.

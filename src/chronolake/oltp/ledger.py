@@ -34,8 +34,8 @@ class Backlog:
 
     That was so at `as_of`, `lag_s` seconds ago. All three are null for a lake that never followed the stream.
     `snapshot_id` is its newest snapshot, null where there is no lake. `schema_version` is other whenever a table or a
-    column came or went, and `changed` has by table the snapshot that changed its rows last; a table that is not there
-    has not changed since the catalog notes it.
+    column came or went, `catalog` is once the lake was made anew, and `changed` has by table the snapshot that changed
+    its rows last; a table that is not there has not changed since the catalog notes it.
     """
 
     batches: int
@@ -44,6 +44,7 @@ class Backlog:
     lag_s: float | None
     snapshot_id: int | None
     schema_version: int | None
+    catalog: int | None
     changed: Mapping[str, int]
 
 
@@ -103,4 +104,4 @@ def backlog(conn: Connection) -> Backlog:
     except UndefinedTable:
         if not within:
             conn.rollback()
-        return Backlog(len(pending(conn)), None, None, None, None, None, {})
+        return Backlog(len(pending(conn)), None, None, None, None, None, None, {})

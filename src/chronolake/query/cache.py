@@ -18,6 +18,7 @@ import pyarrow as pa
 import redis
 from pyarrow import ipc
 
+from chronolake.query.freshness import State
 from chronolake.query.question import Question
 from chronolake.query.question.columns import arrow_schema
 from chronolake.query.scope import Scope
@@ -35,7 +36,7 @@ _LARGEST_SHARE = 8
 _log = logs.get_logger(__name__)
 
 
-def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: tuple[int, int]) -> str:
+def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: State) -> str:
     """The name of an answer: equal for equal questions about equal data, and for no others.
 
     `state` is that of the tables which the question reads, as `Freshness.of_tables` tells it.

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from psycopg import Connection
 
@@ -17,7 +18,7 @@ from chronolake.oltp import ledger
 class Freshness:
     """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL.
 
-    `schema_version` and `changed` tell which state a table is in: see `of_tables`.
+    `schema_version`, `catalog` and `changed` tell which state a table is in: see `of_tables`.
     """
 
     as_of_lsn: str | None
@@ -26,17 +27,27 @@ class Freshness:
     notes: tuple[str, ...] = ()
     snapshot_id: int | None = None
     schema_version: int | None = None
+    catalog: int | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
 
-    def of_tables(self, names: Collection[str]) -> tuple[int, int] | None:
-        """The newest snapshot that changed the rows of any of these tables, and the version of all tables' columns.
-
-        While both stay the same, so does every answer from these tables, whatever else the lake takes in. Null where
-        that is unknown.
-        """
-        if self.snapshot_id is None or self.schema_version is None:
+    def of_tables(self, names: Collection[str]) -> "State | None":
+        """Which state these tables are in: while it stays the same, so does every answer from them. Null: unknown."""
+        if self.snapshot_id is None or self.schema_version is None or self.catalog is None:
             return None
-        return max((self.changed.get(name, 0) for name in names), default=0), self.schema_version
+        newest = max((self.changed.get(name, 0) for name in names), default=0)
+        return State(newest, self.schema_version, self.catalog)
+
+
+class State(NamedTuple):
+    """The newest snapshot that changed rows of any of some tables, the version of all tables' columns, and the catalog.
+
+    What else a lake takes in, and how it lays rows down, changes none of these. A lake that is made anew counts its
+    snapshots from the first again, in a catalog of another number.
+    """
+
+    changed_in: int
+    schema_version: int
+    catalog: int
 
 
 @dataclass(frozen=True)
@@ -118,5 +129,6 @@ def of_lake(conn: Connection) -> Freshness:
         backlog.lag_s,
         snapshot_id=backlog.snapshot_id,
         schema_version=backlog.schema_version,
+        catalog=backlog.catalog,
         changed=backlog.changed,
     )

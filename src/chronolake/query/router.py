@@ -21,7 +21,7 @@ from chronolake.query import adhoc, freshness, moment, route, scanned
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
 from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres, run_scanned
-from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
@@ -62,7 +62,7 @@ class _Asked:
         """Whether the router chose: then another road may be taken, and the cache may answer."""
         return self.chosen.code is not route.Reason.ASKED
 
-    def state_of(self, fresh: Freshness) -> tuple[int, int] | None:
+    def state_of(self, fresh: Freshness) -> State | None:
         """The state of the tables that it reads, in a lake that is so fresh."""
         return fresh.of_tables(table_names(self.question, scoped=self.scope.project_ids is not None))
 
@@ -235,7 +235,7 @@ class HybridQueryRouter:
                 return asked, None
             rows = self._cache.get(key_of(question, values, scope, state), question)
             if rows is not None:
-                return asked, _answered(question.name, rows, route.cached(state[0]), fresh, started)
+                return asked, _answered(question.name, rows, route.cached(state.changed_in), fresh, started)
             made = rollup_states(conn)
         rolled = (
             self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None

