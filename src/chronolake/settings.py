@@ -309,9 +309,43 @@ class QuerySettings(_Section):
         default=64, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_QUEUE_SIZE",
         description="Queries that may wait; one more is refused at once.",
     )  # fmt: skip
+    shadow_share: float = Field(
+        default=0, ge=0, le=1, alias="CHRONOLAKE_SHADOW_SHARE",
+        description="Share of the questions that PostgreSQL answers too, in the background, to compare; 0: none.",
+    )  # fmt: skip
     analytics_enabled: bool = Field(
         default=True, alias="ANALYTICS_ENABLED",
         description="Answer from the lake. Off: PostgreSQL answers every question.",
+    )  # fmt: skip
+
+
+class HistorySettings(_Section):
+    """The search history."""
+
+    days: int = Field(
+        default=30, ge=0, le=3_660, alias="CHRONOLAKE_HISTORY_DAYS",
+        description="Days that questions which were asked are kept, with what they cost; 0 keeps none.",
+    )  # fmt: skip
+
+
+class OptimizerMode(StrEnum):
+    """Whether the optimizer works by itself."""
+
+    OFF = "off"  #: it proposes, and does what it is told to
+    AUTO = "auto"  #: it makes what it would propose, and drops what it made and nobody reads
+
+
+class OptimizerSettings(_Section):
+    """Making questions cheaper."""
+
+    mode: OptimizerMode = Field(
+        default=OptimizerMode.OFF, alias="CHRONOLAKE_OPTIMIZE",
+        description="off: propose rollups, make those that are asked for. auto: make and drop them, too.",
+    )  # fmt: skip
+    budget_bytes: Bytes = Field(
+        default="1GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_ROLLUP_BUDGET",
+        description="Room on the disk that all rollups together may take, for any more to be proposed.",
     )  # fmt: skip
 
 
@@ -339,7 +373,7 @@ class ServerSettings(_Section):
 
 
 class LogSettings(_Section):
-    """Logs."""
+    """Logs, and what metrics were."""
 
     format: Literal["console", "json"] = Field(
         default="console",
@@ -349,6 +383,14 @@ class LogSettings(_Section):
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         default="WARNING", alias="CHRONOLAKE_LOG_LEVEL", description="Least severe message that is logged."
     )
+    sample_interval_s: float = Field(
+        default=60, ge=0, le=86_400, alias="CHRONOLAKE_SAMPLE_INTERVAL_S",
+        description="Seconds between two samples of a process's metrics; 0: none are kept.",
+    )  # fmt: skip
+    sample_days: int = Field(
+        default=30, ge=1, le=3650, alias="CHRONOLAKE_SAMPLE_DAYS",
+        description="Days that samples of metrics are kept.",
+    )  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -365,6 +407,8 @@ class Settings(BaseModel):
     ingest: IngestSettings = IngestSettings()
     archives: ArchiveSettings = ArchiveSettings()
     query: QuerySettings = QuerySettings()
+    history: HistorySettings = HistorySettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
     cache: CacheSettings = CacheSettings()
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()

@@ -6,12 +6,14 @@ from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation
 from chronolake.lake.compaction import Merged
 from chronolake.lake.copies import TableCopy
 from chronolake.lake.deadline import interrupting
+from chronolake.lake.estimate import Estimate
 from chronolake.lake.lake import Lake
 from chronolake.lake.maintenance import LakeMaintenance
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
 from chronolake.lake.rollup import Rollup, RollupState
 from chronolake.lake.rollups import Refreshed, Rollups, rollup_states
+from chronolake.lake.scan import Wanted
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 from chronolake.lake.upkeep import RollupUpkeep
 from chronolake.lake.whole import WholeFiles
@@ -19,6 +21,7 @@ from chronolake.lake.whole import WholeFiles
 __all__ = [
     "Applied",
     "Checkpoint",
+    "Estimate",
     "Lake",
     "LakeInfo",
     "LakeMaintenance",
@@ -38,6 +41,7 @@ __all__ = [
     "TableChanges",
     "TableCopy",
     "TableInfo",
+    "Wanted",
     "WholeFiles",
     "interrupting",
     "note_relation",

@@ -9,18 +9,23 @@ from chronolake.oltp import (
     imports,
     ledger,
     moments,
+    optimizer_log,
     projects,
     quarantine,
     relations,
     rows,
+    searches,
     sessions,
     sync_tables,
 )
 from chronolake.oltp.database import Database, current_lsn, insert_lsn
 from chronolake.oltp.embedded import client_program
+from chronolake.oltp.samples import MetricSampler, Sampled
 
 __all__ = [
     "Database",
+    "MetricSampler",
+    "Sampled",
     "attempts",
     "backfills",
     "client_program",
@@ -32,10 +37,12 @@ __all__ = [
     "insert_lsn",
     "ledger",
     "moments",
+    "optimizer_log",
     "projects",
     "quarantine",
     "relations",
     "rows",
+    "searches",
     "sessions",
     "sync_tables",
 ]

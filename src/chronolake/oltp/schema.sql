@@ -259,10 +259,31 @@ CREATE TABLE search_history (
     engine text COLLATE "C",
     elapsed_ms double precision,
     rows bigint,
-    searched_at timestamp without time zone NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC')
+    searched_at timestamp without time zone NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC'),
+    project_count integer,
+    reason text COLLATE "C",
+    error_class text COLLATE "C",
+    rollups text COLLATE "C"
 );
 
 CREATE INDEX search_history_project_time_idx ON search_history (project_id, searched_at);
+-- Old rows go by their time, and what was asked of late is counted by it.
+CREATE INDEX search_history_time_idx ON search_history (searched_at);
+
+-- What the optimizer changed, and how to make the same rollup again.
+CREATE TABLE optimizer_log (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    done_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    action text NOT NULL CHECK (action IN ('make', 'drop')),
+    automatic boolean NOT NULL,
+    rollup text COLLATE "C" NOT NULL,
+    asked text NOT NULL,
+    why text NOT NULL,
+    definition jsonb NOT NULL,
+    -- What was known of it before: of a proposal its estimates, of a rollup its cells and bytes.
+    figures jsonb NOT NULL DEFAULT '{}',
+    undone_at timestamptz
+);
 
 -- Touched at a steady pace, so that a quiet database still moves the sync's place in the WAL on.
 CREATE TABLE sync_heartbeat (
@@ -330,6 +351,20 @@ CREATE TABLE sync_dead_letters (
 
 CREATE INDEX sync_dead_letters_open_idx ON sync_dead_letters (table_name, id) WHERE state = 'open';
 
+-- What metrics were, so that one can ask how they changed.
+CREATE TABLE metric_samples (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sampled_at timestamp without time zone NOT NULL,
+    process text COLLATE "C" NOT NULL,
+    metric text COLLATE "C" NOT NULL,
+    labels text COLLATE "C" NOT NULL,
+    value double precision NOT NULL
+);
+
+CREATE INDEX metric_samples_metric_time_idx ON metric_samples (metric, sampled_at);
+-- Old rows go by their time alone.
+CREATE INDEX metric_samples_time_idx ON metric_samples USING brin (sampled_at);
+
 -- What the sync reads from the WAL. Two tables have columns that must never leave PostgreSQL by this road, and so
 -- list those that may: a new one is listed by the migration that adds it. All others are published whole, so that a
 -- column added to them arrives by itself.
@@ -345,4 +380,5 @@ CREATE PUBLICATION chronolake FOR TABLE
     scrape_sessions,
     projects (id, name, created_at),
     domains,
-    sync_heartbeat;
+    sync_heartbeat,
+    metric_samples;

@@ -89,6 +89,15 @@ def tables_read(tree: exp.Expr) -> Iterator[exp.Table]:
     yield from _unresolved(tree, frozenset())
 
 
+@lru_cache(maxsize=256)
+def table_names(question: Question, *, scoped: bool) -> frozenset[str]:
+    """The tables whose rows decide the question's answer; `scoped` as `written` has it."""
+    names = frozenset(table.name.lower() for table in tables_read(question.tree))
+    # Rows of no project show where a capture in sight has the same key: then captures decide, too.
+    seen_through_captures = scoped and any(TABLES[name].project_by is None for name in names)
+    return names | {CDX_RECORDS.name} if seen_through_captures else names
+
+
 def known_table(table: exp.Table) -> bool:
     """Whether it is one of the lake's tables, by its bare name."""
     bare = (
@@ -144,6 +153,9 @@ def _within_scope(table: exp.Table) -> exp.Expr:
 def _condition(table: Table) -> str:
     """Which rows belong to the scope; where it is null, none: a row without a project is not for some to see."""
     within = f"= ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))"
+    if table.of_system:
+        # Of no project.
+        return f"CAST(NULL AS INTEGER) {within}"
     if table.project_by is not None:
         return f"{table.project_by} {within}"
     captures = f"SELECT own.{table.key} FROM {CDX_RECORDS.name} AS own WHERE own.project_id {within}"

@@ -17,8 +17,10 @@ from chronolake.capture.columns import (
     ARCHIVE_REQUEST_ATTEMPTS,
     CDX_RECORDS,
     CONTENT_ANALYTICS,
+    METRIC_SAMPLES,
     PROJECTS,
     SCRAPE_SESSIONS,
+    SEARCH_HISTORY,
 )
 from chronolake.lake import Lake, StreamCheckpoint
 from chronolake.lsn import parse_lsn
@@ -35,6 +37,14 @@ CAPTURES = 6000
 PAGES = 1500
 SESSIONS = 200
 ATTEMPTS = 3000
+SAMPLES = 1500
+SEARCHES = 1500
+METRICS = [
+    "chronolake_cache_bytes",
+    "chronolake_lake_files",
+    "process_open_fds",
+    "chronolake_query_failures_total",
+]
 EMPTY_BODY = "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
 MIMES = [
     "text/html", "text/html", "text/html", "image/jpeg", "warc/revisit", "unk", "no-type", None, "", "Text/HTML",
@@ -229,6 +239,47 @@ def attempts(chance, project_ids):
     )
 
 
+def searches(chance, project_ids):
+    """Questions of every kind, some without an answer, some of nobody and about nothing."""
+    each = range(SEARCHES)
+    failed = [chance.random() < 0.1 for _ in each]
+    return _table(
+        SEARCH_HISTORY,
+        {
+            "id": [number + 1 for number in each],
+            "project_id": [chance.choice([*project_ids, None]) for _ in each],
+            "question": [chance.choice(["domain_timeline", "top_domains", "sql", "Ö"]) for _ in each],
+            "engine": [None if fails else chance.choice(["duckdb", "postgres"]) for fails in failed],
+            "reason": [
+                None if fails else chance.choice(["cached", "rollup", "analytic"]) for fails in failed
+            ],
+            "error_class": ["QueryTimeout" if fails else None for fails in failed],
+            "elapsed_ms": [chance.choice([None, 0.0, 12.5, chance.random() * 1000]) for _ in each],
+            "rows": [None if fails else chance.randrange(1000) for fails in failed],
+            "searched_at": [_time(chance) for _ in each],
+        },
+        SEARCHES,
+    )
+
+
+def samples(chance):
+    """Samples of some metrics; some of one instant, as two processes' may be."""
+    each = range(SAMPLES)
+    times = [_time(chance) for _ in each]
+    return _table(
+        METRIC_SAMPLES,
+        {
+            "id": [number + 1 for number in each],
+            "sampled_at": [times[number // 3] if number % 3 else times[number] for number in each],
+            "process": [chance.choice(["one 1", "one 2", "Ö 1"]) for _ in each],
+            "metric": [chance.choice(METRICS) for _ in each],
+            "labels": [chance.choice(["{}", '{"table": "a"}', '{"table": "B"}']) for _ in each],
+            "value": [chance.choice([0.0, -1.5, 1e300, chance.random()]) for _ in each],
+        },
+        SAMPLES,
+    )
+
+
 @pytest.fixture(scope="session")
 def asked():
     """How each question is asked, besides with nothing but what it needs: a module for each subject."""
@@ -285,9 +336,11 @@ def project_ids(database):
 def small_tables(*project_ids):
     """Rows of the tables that are not imported, made once."""
     chance = random.Random(SEED + 3)
-    return (SCRAPE_SESSIONS, sessions(chance, project_ids)), (
-        ARCHIVE_REQUEST_ATTEMPTS,
-        attempts(chance, project_ids),
+    return (
+        (SCRAPE_SESSIONS, sessions(chance, project_ids)),
+        (ARCHIVE_REQUEST_ATTEMPTS, attempts(chance, project_ids)),
+        (METRIC_SAMPLES, samples(chance)),
+        (SEARCH_HISTORY, searches(chance, project_ids)),
     )
 
 
@@ -346,6 +399,13 @@ def followed(database, lake):
 def append_again(lake, filled):
     """Bring the captures into the lake once more: it is no longer as the module's other tests have it."""
     return lambda: lake.append(*batches(*filled)[0])
+
+
+@pytest.fixture
+def append_attempts(lake, filled):
+    """Bring some attempts into the lake once more; captures stay as they are."""
+    table, batch = small_tables(*filled)[1]
+    return lambda: lake.append(table, batch.slice(0, 5))
 
 
 @pytest.fixture
