@@ -88,7 +88,10 @@ def collect(  # noqa: PLR0917  # typer passes them by name
         print_json({"sessions": documents})
     else:
         for shown, report in zip(documents, reports, strict=True):
-            print_rows([{key: value for key, value in shown.items() if value not in (None, {})}])
+            told = {
+                key: value for key, value in shown.items() if value not in (None, {}) and key != "failure"
+            }
+            print_rows([told])
             if report.failure is not None:
                 print_error(report.failure, as_json=False)
         if lake_error is not None:

@@ -9,6 +9,8 @@ FAST = {
     "CHRONOLAKE_ARCHIVE_PER_MINUTE": 60_000,
     "CHRONOLAKE_ARCHIVE_BACKOFF_S": 0.01,
     "CHRONOLAKE_ARCHIVE_PAGE_ROWS": 60,
+    # The fewest that are allowed: whoever collects needs no more.
+    "CHRONOLAKE_DB_POOL_SIZE": 6,
 }
 
 
