@@ -1,5 +1,7 @@
 """Every source gives the same captures for the same query, whichever way they come, with an account of each."""
 
+from itertools import product
+
 import pytest
 
 from chronolake.clock import SystemClock
@@ -57,13 +59,13 @@ QUERIES = {
 }
 
 
-@pytest.mark.parametrize("kind", WAYS, ids=str)
-def test_the_same_captures_whichever_way(services, archive, kind):
-    for name, (query, keep) in QUERIES.items():
+def test_the_same_captures_whichever_way(services, archive):
+    for kind, (name, (query, keep)) in product(WAYS, QUERIES.items()):
         archive.loose = name == "range"
-        report = collect(services, archive, kind, query, project=name)
+        project = f"{name} from {kind}"
+        report = collect(services, archive, kind, query, project)
         assert report.failure is None
-        assert stored(services, name) == wanted(archive, keep), name
+        assert stored(services, project) == wanted(archive, keep), project
         session = report.session
         assert (session.state, session.ended, session.place) == ("done", True, None)
         assert session.read == session.stored + session.duplicate + session.rejected

@@ -63,7 +63,8 @@ PASSING = {
 }
 
 
-def test_what_passes_is_tried_again_and_costs_nothing_but_time(services, archive):
+def test_what_passes_is_tried_again_and_costs_nothing_but_time(lakeless, archive):
+    services = lakeless
     for fault, (outcome, status) in PASSING.items():
         archive.fail(None, fault)
         [report] = collect(services, project=fault.value)
@@ -78,7 +79,6 @@ def test_what_passes_is_tried_again_and_costs_nothing_but_time(services, archive
         assert (found, rows, took) == (status, None, True)
         assert sum(rows or 0 for *_, rows, _, _ in told) == report.session.read
         assert all(sent for *_, name_rows, _, sent in told if name_rows)
-    assert differences(services.database, services.lake, INGESTED) == []
 
 
 def test_an_empty_body_is_believed_the_second_time_and_never_of_a_first_page(lakeless, archive):
