@@ -39,6 +39,8 @@ def environment(tmp_path_factory, archive):
         "CHRONOLAKE_ARCHIVE_PER_MINUTE": "60000",
         "CHRONOLAKE_ARCHIVE_BACKOFF_S": "0.01",
         "CHRONOLAKE_ARCHIVE_PAGE_ROWS": "60",
+        # One that hangs is asked where it is.
+        "PYTHONFAULTHANDLER": "1",
     }
 
 
@@ -47,9 +49,17 @@ def begun(environment, *arguments, **more):
     return subprocess.Popen(command, env=environment | more, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def told(process):
+    try:
+        return process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        pytest.fail(process.communicate()[1].decode())
+
+
 def collect(environment, *arguments, code=0, **more):
     with begun(environment, *arguments, **more) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = told(process)
     assert process.returncode == code, err.decode()
     return json.loads(out)["sessions"] if out else None
 
@@ -110,7 +120,7 @@ def test_ctrl_c_keeps_what_has_come_and_says_how_to_go_on(environment, archive):
         while len(archive.asked) < 3:
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = told(process)
     assert process.returncode == 130, err.decode()
     [session] = json.loads(out)["sessions"]
     assert (session["state"], session["pages"], session["attempts"]) == (
