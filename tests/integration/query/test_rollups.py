@@ -24,11 +24,13 @@ BY_PROJECT = (
 def rolled_up(optimizer):
     """Rollups for every question that one can serve; names of those questions."""
     served = set()
-    for name in QUESTIONS:
+    for name, question in QUESTIONS.items():
+        about = question.params.model_fields.get("project")
         try:
-            optimizer.make(optimizer.rollups_for(name, {}, by_project=False))
+            wanted = optimizer.rollups_for(name, {}, by_project=about is not None and about.is_required())
         except ParameterInvalid:
             continue
+        optimizer.make(wanted)
         served.add(name)
     for name in BY_PROJECT:
         optimizer.make(optimizer.rollups_for(name, {}, by_project=True))
