@@ -251,6 +251,10 @@ class QuerySettings(_Section):
         default=64, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_QUEUE_SIZE",
         description="Queries that may wait; one more is refused at once.",
     )  # fmt: skip
+    shadow_share: float = Field(
+        default=0, ge=0, le=1, alias="CHRONOLAKE_SHADOW_SHARE",
+        description="Share of the questions that PostgreSQL answers too, in the background, to compare; 0: none.",
+    )  # fmt: skip
     analytics_enabled: bool = Field(
         default=True, alias="ANALYTICS_ENABLED",
         description="Answer from the lake. Off: PostgreSQL answers every question.",

@@ -46,7 +46,7 @@ def run_duckdb(
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    fresh = told if told and demand.unmet(told) is None else _fresh_enough(database, demand)
+    fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
     return run_scanned(lake, statement, values, timeout_s, snapshot_id=fresh.snapshot_id), fresh
@@ -69,8 +69,12 @@ def run_scanned(
         return rows_of(cursor, cursor.fetchall())
 
 
-def _fresh_enough(database: Database, demand: Demand) -> Freshness:
-    """How fresh the lake is, once that is enough."""
+def fresh_enough(database: Database, demand: Demand) -> Freshness:
+    """How fresh the lake is, once that is enough.
+
+    Raises:
+        LakeBehind: it did not become so within WAIT_S.
+    """
     deadline = time.monotonic() + WAIT_S
     while True:
         with database.glance() as conn:

@@ -20,7 +20,14 @@ from chronolake.oltp import Database
 from chronolake.query import adhoc, freshness, moment, route, scanned
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
-from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres, run_scanned
+from chronolake.query.engines import (
+    Rows,
+    fresh_enough,
+    run_duckdb,
+    run_duckdb_as_of,
+    run_postgres,
+    run_scanned,
+)
 from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
@@ -29,6 +36,7 @@ from chronolake.query.rollup import Plan, Planner
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
 from chronolake.query.search_history import SearchHistory
+from chronolake.query.shadow import Shadow
 from chronolake.query.text import bound, table_names, written
 from chronolake.query.workers import Workers
 from chronolake.settings import Settings
@@ -94,6 +102,7 @@ class HybridQueryRouter:
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
+        self._shadow = Shadow(settings.query.shadow_share)
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
@@ -106,6 +115,7 @@ class HybridQueryRouter:
 
     def close(self) -> None:
         """Let running queries end, and write down what was asked; nothing can be asked after it."""
+        self._shadow.close()
         self._front.close()
         self._workers.close()
         self._cache.close()
@@ -165,6 +175,8 @@ class HybridQueryRouter:
                 lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
             )
             answer = kept or await self._together(asked)
+            if asked.at is None and asked.chosen_freely and answer.meta.engine is Engine.DUCKDB:
+                self._shadow_of(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
             self._history.failed(name, params, scope, started, error)
@@ -334,6 +346,29 @@ class HybridQueryRouter:
             )
 
         return run
+
+    def _shadow_of(self, asked: _Asked) -> None:
+        """Compare what both engines say of it now, in the background, if it is one of those that are compared."""
+        run = self._runner(replace(asked, rolled=None))
+        lsns: list[str | None] = []
+
+        def truth() -> Rows:
+            rows, fresh = run(Engine.POSTGRES)
+            lsns.append(fresh.as_of_lsn)
+            return rows
+
+        def lake() -> Rows:
+            demand = Demand.read(lsns[0], None)
+            fresh = fresh_enough(self._database, demand)
+            with self._database.glance() as conn:
+                made = rollup_states(conn)
+            rolled = self._planner.plan(
+                asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
+            )
+            answer = rolled and self._rolled_up(asked, rolled)
+            return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
+
+        self._shadow.maybe(asked.question.name, truth, lake)
 
     def _no_lake(self, wanted: str) -> EngineUnavailable:
         if not self._settings.query.analytics_enabled:

@@ -76,6 +76,13 @@ SEARCHES = _declare(
     "questions",
     ("outcome",),
 )
+SHADOWED = _declare(
+    Counter,
+    "chronolake_shadow_comparisons_total",
+    "Answers compared in shadow mode: same, different, moving (rows changed meanwhile), behind, failed, skipped.",
+    "answers",
+    ("outcome",),
+)
 CACHE_LOOKUPS = _declare(
     Counter,
     "chronolake_cache_lookups_total",
