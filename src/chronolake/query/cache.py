@@ -86,6 +86,11 @@ class ResultCache:
         metrics.CACHE_LOOKUPS.labels(outcome=shelf).inc()
         return rows
 
+    def in_memory(self, key: str, question: Question) -> Rows | None:
+        """The rows of that name, if this process holds them; no look-up is counted."""
+        packed = self._from_memory(key)
+        return None if packed is None else _unpacked(packed, question)
+
     def put(self, key: str, question: Question, rows: Rows) -> None:
         """Keep the rows under that name, unless they are too many for the memory that there is."""
         if not self._most:

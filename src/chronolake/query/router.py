@@ -277,7 +277,7 @@ class HybridQueryRouter:
         if asked.at is not None:
             rows, fresh = self._past_rows(asked.question, asked.values, asked.scope, asked.at)
             return _answered(name, rows, chosen, fresh, asked.started)
-        if asked.rolled is not None and (answer := self._rolled_up(asked, asked.rolled)) is not None:
+        if (answer := self._kept_meanwhile(asked) or self._rolled_up(asked)) is not None:
             return answer
         run = self._runner(asked)
         try:
@@ -292,9 +292,21 @@ class HybridQueryRouter:
             self._keep(asked, rows, fresh)
         return _answered(name, rows, chosen, fresh, asked.started)
 
-    def _rolled_up(self, asked: _Asked, rolled: Plan) -> Answer | None:
-        """The answer from rollups; null where they cannot be read, as when one was dropped just now."""
-        if self._lake is None:
+    def _kept_meanwhile(self, asked: _Asked) -> Answer | None:
+        """The answer that somebody got between this one's look-up and now; a crowd has such."""
+        fresh = asked.fresh
+        state = None if fresh is None else asked.state_of(fresh)
+        if fresh is None or state is None:
+            return None
+        rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        if rows is None:
+            return None
+        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+
+    def _rolled_up(self, asked: _Asked) -> Answer | None:
+        """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
+        rolled = asked.rolled
+        if self._lake is None or rolled is None:
             return None
         try:
             rows = run_scanned(
@@ -307,6 +319,8 @@ class HybridQueryRouter:
         except LakeError as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
+        if rolled.fresh is asked.fresh:
+            self._keep(asked, rows, rolled.fresh)
         return _answered(
             asked.question.name,
             rows,
@@ -365,7 +379,7 @@ class HybridQueryRouter:
             rolled = self._planner.plan(
                 asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
             )
-            answer = rolled and self._rolled_up(asked, rolled)
+            answer = self._rolled_up(replace(asked, fresh=fresh, rolled=rolled))
             return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
 
         self._shadow.maybe(asked.question.name, truth, lake)

@@ -69,18 +69,18 @@ QUERY_FAILURES = _declare(
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
 )
-SEARCHES = _declare(
-    Counter,
-    "chronolake_search_history_total",
-    "Questions for the search history by outcome: written, refused (by PostgreSQL), crowded_out (too many waited).",
-    "questions",
-    ("outcome",),
-)
 SHADOWED = _declare(
     Counter,
     "chronolake_shadow_comparisons_total",
     "Answers compared in shadow mode: same, different, moving (rows changed meanwhile), behind, failed, skipped.",
     "answers",
+    ("outcome",),
+)
+SEARCHES = _declare(
+    Counter,
+    "chronolake_search_history_total",
+    "Questions for the search history by outcome: written, refused (by PostgreSQL), crowded_out (too many waited).",
+    "questions",
     ("outcome",),
 )
 CACHE_LOOKUPS = _declare(
