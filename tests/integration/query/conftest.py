@@ -20,6 +20,7 @@ from chronolake.capture.columns import (
     METRIC_SAMPLES,
     PROJECTS,
     SCRAPE_SESSIONS,
+    SEARCH_HISTORY,
 )
 from chronolake.lake import Lake, StreamCheckpoint
 from chronolake.lsn import parse_lsn
@@ -37,6 +38,7 @@ PAGES = 1500
 SESSIONS = 200
 ATTEMPTS = 3000
 SAMPLES = 1500
+SEARCHES = 1500
 METRICS = [
     "chronolake_cache_bytes",
     "chronolake_lake_files",
@@ -237,6 +239,29 @@ def attempts(chance, project_ids):
     )
 
 
+def searches(chance, project_ids):
+    """Questions of every kind, some without an answer, some of nobody and about nothing."""
+    each = range(SEARCHES)
+    failed = [chance.random() < 0.1 for _ in each]
+    return _table(
+        SEARCH_HISTORY,
+        {
+            "id": [number + 1 for number in each],
+            "project_id": [chance.choice([*project_ids, None]) for _ in each],
+            "question": [chance.choice(["domain_timeline", "top_domains", "sql", "Ö"]) for _ in each],
+            "engine": [None if fails else chance.choice(["duckdb", "postgres"]) for fails in failed],
+            "reason": [
+                None if fails else chance.choice(["cached", "rollup", "analytic"]) for fails in failed
+            ],
+            "error_class": ["QueryTimeout" if fails else None for fails in failed],
+            "elapsed_ms": [chance.choice([None, 0.0, 12.5, chance.random() * 1000]) for _ in each],
+            "rows": [None if fails else chance.randrange(1000) for fails in failed],
+            "searched_at": [_time(chance) for _ in each],
+        },
+        SEARCHES,
+    )
+
+
 def samples(chance):
     """Samples of some metrics; some of one instant, as two processes' may be."""
     each = range(SAMPLES)
@@ -315,6 +340,7 @@ def small_tables(*project_ids):
         (SCRAPE_SESSIONS, sessions(chance, project_ids)),
         (ARCHIVE_REQUEST_ATTEMPTS, attempts(chance, project_ids)),
         (METRIC_SAMPLES, samples(chance)),
+        (SEARCH_HISTORY, searches(chance, project_ids)),
     )
 
 

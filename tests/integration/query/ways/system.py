@@ -1,6 +1,11 @@
 """How the questions about the system are asked of both engines."""
 
 ASKED = {
+    "performance_overview": [{}, {"project": "news"}, {"start": "2012", "end": "2014"}, {"end": "1960"}],
+    "question_usage": [
+        *({"interval": interval} for interval in ("day", "week", "month", "quarter", "year")),
+        {"project": "blogs", "start": "2012"},
+    ],
     "metric_series": [
         {"metric": "chronolake_cache_bytes"},
         *(
