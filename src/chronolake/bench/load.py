@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -76,10 +76,14 @@ class Ingested:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it. Processor times and memory are of the processes by themselves, without PostgreSQL's."""
+    """What came of it: `answered` came within the `seconds` that count, `timing` is of what was asked in these.
+
+    Processor times and memory are of the processes by themselves, without PostgreSQL's.
+    """
 
     clients: int
     seconds: float
+    answered: int
     timing: Timing
     by_question: Mapping[str, Timing]
     came_from: Mapping[str, int]
@@ -92,17 +96,18 @@ class Load:
     @property
     def per_s(self) -> float:
         """Answers a second."""
-        return len(self.timing.runs_s) / self.seconds
+        return self.answered / self.seconds
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Asked:
     """What the clients saw: seconds by question, where answers came from, errors by their kind."""
 
-    times: dict[str, list[float]]
-    places: dict[str, int]
-    errors: dict[str, int]
-    cpu_s: float
+    times: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in MIX})
+    answered: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    cpu_s: float = 0.0
 
 
 def measure(
@@ -136,10 +141,11 @@ def measure(
     return Load(
         clients=clients,
         seconds=seconds * (1 - WARM_UP_SHARE),
+        answered=asked.answered,
         timing=Timing("http", tuple(everything)),
         by_question={name: Timing("http", tuple(times)) for name, times in asked.times.items()},
-        came_from=asked.places,
-        errors=asked.errors,
+        came_from=dict(asked.places),
+        errors=dict(asked.errors),
         client_cpu_s=asked.cpu_s,
         server_cpu_s=server_cpu_s,
         server_peak_mb=peak,
@@ -167,17 +173,16 @@ def _ask(server: Server, domains: list[str], clients: int, seconds: float, seed:
 
 
 async def _ask_all(server: Server, domains: list[str], clients: int, seconds: float, seed: int) -> _Asked:
-    times: dict[str, list[float]] = {name: [] for name in MIX}
-    places, errors = Counter[str](), Counter[str]()
+    asked = _Asked()
     # Made once: a client of its own would each read the system's certificates, for a connection that has no TLS.
     tls = ssl.create_default_context()
+    # One connection each, as browsers have one for a server.
+    limits = httpx.Limits(max_connections=1)
     counted = time.perf_counter() + seconds * WARM_UP_SHARE
     ends = time.perf_counter() + seconds
 
     async def client(number: int) -> None:
         asking = requests(server.prefix, domains, seed + number)
-        # One connection each, as browsers have one for a server.
-        limits = httpx.Limits(max_connections=1)
         async with httpx.AsyncClient(
             base_url=server.address, timeout=REQUEST_TIMEOUT_S, verify=tls, limits=limits
         ) as http:
@@ -186,18 +191,22 @@ async def _ask_all(server: Server, domains: list[str], clients: int, seconds: fl
                 try:
                     answer = await http.get(path)
                 except httpx.TransportError as error:
-                    errors[type(error).__name__] += 1
+                    asked.errors[type(error).__name__] += 1
                     continue
-                elapsed = time.perf_counter() - began
+                ended = time.perf_counter()
                 if answer.status_code != httpx.codes.OK:
-                    errors[f"{answer.status_code} {_title(answer)}"] += 1
-                elif began >= counted:
-                    times[name].append(elapsed)
-                    places[came_from(meta_of(answer.content))] += 1
+                    asked.errors[f"{answer.status_code} {_title(answer)}"] += 1
+                    continue
+                # What is under way when the time ends has its time, but is no answer of that time.
+                asked.answered += counted <= ended < ends
+                if began >= counted:
+                    asked.times[name].append(ended - began)
+                    asked.places[came_from(meta_of(answer.content))] += 1
 
     cpu_s = time.process_time()
     await asyncio.gather(*(client(number) for number in range(clients)))
-    return _Asked(times, dict(places), dict(errors), time.process_time() - cpu_s)
+    asked.cpu_s = time.process_time() - cpu_s
+    return asked
 
 
 def _title(answer: httpx.Response) -> str:

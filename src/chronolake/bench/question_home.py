@@ -1,11 +1,12 @@
 """The home that the questions are measured in: PostgreSQL, its lake and one sorted file, all with the same rows.
 
 Captures are generated into PostgreSQL, and the lake is given its copy by the sync, as every lake that begins is: so
-that both hold every table, and the lake knows how far it is. A home may be kept for another run; that run takes out
-what the one before left, and refuses a home that does not hold what it is to hold.
+that both hold every table, and the lake knows how far it is. A home may be kept for another run: that run puts back
+what the one before changed, and refuses a home that was not filled with the same.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,7 @@ from chronolake.errors import InputError, LakeUnavailable
 from chronolake.lake import Lake
 from chronolake.oltp import Database
 from chronolake.services import Services
+from chronolake.sync import DataSyncService
 
 #: What the home's captures come with, so that no question of the catalogue finds an empty table: the statement's
 #: name, then what it fills.
@@ -28,7 +30,7 @@ FILLED_WITH = {
 }
 #: Project of the captures that are ingested while the questions are asked.
 INGEST_PROJECT = "generated-meanwhile"
-#: Tells, in the home's folder, what the home holds; absent while that is not so.
+#: Tells, in the home's folder, what the home was filled with; absent until it was filled whole.
 MARKER = "questions.json"
 #: Domains that are told, the largest first.
 DOMAINS = 1000
@@ -56,20 +58,6 @@ class QuestionHome:
     domains: tuple[tuple[str, int], ...]
     filled: Filled
 
-    def unsettle(self) -> str:
-        """From here on the stores differ: a run that ends now leaves a home that is not used again.
-
-        What is returned is for `settle`.
-        """
-        marker = self.folder / MARKER
-        told = marker.read_text(encoding="utf-8")
-        marker.unlink()
-        return told
-
-    def settle(self, told: str) -> None:
-        """The stores are as they were."""
-        (self.folder / MARKER).write_text(told, encoding="utf-8")
-
 
 def ready(services: Services, folder: Path, *, rows: int, seed: int, clock: Clock) -> QuestionHome:
     """Fill the home of `services` with `rows` captures, or take one that was filled with these.
@@ -88,7 +76,7 @@ def ready(services: Services, folder: Path, *, rows: int, seed: int, clock: Cloc
     began = clock.monotonic()
     if marker.exists():
         _check_marker(marker, holds)
-        _put_back(services)
+        _put_back(services, sync)
     elif _captures(database):
         raise InputError(f"{folder} has captures, and no run of this benchmark left it whole", hint=_ANOTHER)
     else:
@@ -132,24 +120,31 @@ def _fill_postgres(database: Database, draw: Run) -> None:
     with database.connection() as conn:
         for name in FILLED_WITH:
             conn.execute((folder / f"{name}.sql").read_bytes())
+    _vacuum(database, list(FILLED_WITH.values()))
+
+
+def _vacuum(database: Database, tables: Sequence[str]) -> None:
     with database.connection() as conn:
         conn.commit()
         conn.autocommit = True
         try:
-            conn.execute(f"VACUUM (ANALYZE) {', '.join(FILLED_WITH.values())}".encode())
+            conn.execute(f"VACUUM (ANALYZE) {', '.join(tables)}".encode())
         finally:
             conn.autocommit = False
 
 
-def _put_back(services: Services) -> None:
-    """Take out what an earlier run left: captures that it ingested, and rollups."""
+def _put_back(services: Services, sync: DataSyncService) -> None:
+    """Make the home what it was when it was filled: an earlier run ingested, made rollups, and changed the lake."""
     with services.database.connection() as conn:
         conn.execute(
             "DELETE FROM cdx_records WHERE project_id = (SELECT id FROM projects WHERE name = %s)",
             [INGEST_PROJECT],
         )
+    _vacuum(services.database, [CDX_RECORDS.postgres_table])
     for state in services.optimizer.rollups():
         services.optimizer.drop(state.rollup.name)
+    # Copied anew, not repaired: else its files had rows that are deleted, and no export could take them as they are.
+    sync.backfill([CDX_RECORDS.name])
 
 
 def _captures(database: Database) -> int:

@@ -222,8 +222,8 @@ class QuestionReport:
         yield from table_of(
             ("measure", "value"),
             [
-                ("requests that were counted", f"{count_of(len(load.timing.runs_s))} in {load.seconds:g} s"),
-                ("requests a second", f"{load.per_s:.0f}"),
+                ("answers", f"{count_of(load.answered)} in {load.seconds:g} s"),
+                ("answers a second", f"{load.per_s:.0f}"),
                 (
                     "p50, p95, p99, slowest",
                     ", ".join(time_of(load.timing.quantile_s(share)) for share in (0.5, 0.95, 0.99, 1.0)),

@@ -124,16 +124,16 @@ def of_catalogue(asked: tuple[Asked, ...]) -> Verdict:
     middle = median_ratio(asked)
     failed = [one.question for one in asked if one.ratio is None]
     ratios = {one.question: one.ratio for one in asked if one.ratio is not None}
-    slower = [name for name, ratio in ratios.items() if ratio < LEAST_RATIO]
-    least = min(ratios.values(), default=None)
-    why = f"slower on the lake: {', '.join(slower)}" if slower else ""
+    slower = sum(ratio < LEAST_RATIO for ratio in ratios.values())
+    least = min(ratios, key=lambda name: ratios[name], default="")
+    why = f"{slower} slower on the lake" if slower else ""
     met: bool | None = middle is not None and middle >= MEDIAN_RATIO and not slower
     if failed and met is not False:
         met, why = None, f"no times of {', '.join(failed)}"
     return Verdict(
         f"every question of the catalogue ({len(asked)}), PostgreSQL to the lake",
         f"median ratio at least {MEDIAN_RATIO:g}x, none under {LEAST_RATIO:g}x",
-        f"median {_times(middle)}, least {_times(least)}",
+        f"median {_times(middle)}, least {_times(ratios.get(least))} ({least})",
         met,
         why,
     )
@@ -267,4 +267,4 @@ def _over(one: float | None, other: float | None) -> float | None:
 
 
 def _times(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{ratio:.1f}x"
+    return "-" if ratio is None else f"{ratio:.2f}x"

@@ -2,11 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,7 +42,7 @@ class Refresh:
 def run(home: QuestionHome, questions: Sequence[str], *, changes: int, seed: int) -> tuple[Refresh, ...]:
     """Change `changes` captures of the lake, refresh the rollups of each question, and compare with a rebuild.
 
-    Rollups of these questions must be there. The lake is left with the captures that it had.
+    Rollups of these questions must be there. The lake is left with the changes, which PostgreSQL has not.
 
     Raises:
         LakeBusy: another process refreshes them.
@@ -53,11 +51,11 @@ def run(home: QuestionHome, questions: Sequence[str], *, changes: int, seed: int
     lake, optimizer = home.lake, home.services.optimizer
     wanted = {name: optimizer.rollups_for(name, {}, by_project=False) for name in questions}
     made_s = {state.rollup.name: state.seconds or 0.0 for state in optimizer.rollups()}
-    with _changed(home, changes, seed):
-        return tuple(
-            _refreshed(lake, optimizer, name, rollups, changes=changes, made_s=made_s)
-            for name, rollups in wanted.items()
-        )
+    _change(home, changes, seed)
+    return tuple(
+        _refreshed(lake, optimizer, name, rollups, changes=changes, made_s=made_s)
+        for name, rollups in wanted.items()
+    )
 
 
 def _refreshed(
@@ -102,9 +100,8 @@ def _fingerprint(lake: Lake, name: str) -> tuple[int, int]:
     return (int(row[0]), int(row[1] or 0)) if row else (0, 0)
 
 
-@contextmanager
-def _changed(home: QuestionHome, changes: int, seed: int) -> Iterator[None]:
-    """Within the block captures all over the lake are updated, gone and new; after it all is as it was."""
+def _change(home: QuestionHome, changes: int, seed: int) -> None:
+    """Update captures all over the lake, take others away, and bring new ones, in one commit."""
     lake, database = home.lake, home.services.database
     updates, deletes = round(UPDATES * changes), round(DELETES * changes)
     held = _sample(lake, updates + deletes, seed)
@@ -112,14 +109,13 @@ def _changed(home: QuestionHome, changes: int, seed: int) -> Iterator[None]:
     names = stores.Names.reserve(draw, database)
     new = pa.concat_tables(tables_of(draw, names.project_ids, names.batch_ids))
     updated = _longer(held.slice(0, updates))
-    told = home.unsettle()
-    _apply(lake, pa.concat_tables([updated, new]), held["id"])
-    try:
-        yield
-    finally:
-        gone = pa.chunked_array([*held["id"].chunks, *new["id"].chunks])
-        _apply(lake, held, gone)
-        home.settle(told)
+    checkpoint = lake.stream_checkpoint()
+    if checkpoint is None:
+        raise LakeIncomplete("it has not followed PostgreSQL yet")
+    gone = keys_of(held["id"])
+    lake.apply_changes(
+        [TableChanges(CDX_RECORDS, pa.concat_tables([updated, new]), gone)], checkpoint=checkpoint
+    )
 
 
 def _sample(lake: Lake, rows: int, seed: int) -> pa.Table:
@@ -149,12 +145,3 @@ def _longer(rows: pa.Table) -> pa.Table:
     place = rows.schema.get_field_index("content_length")
     longer = pc.add(pc.fill_null(rows["content_length"], 0), 1)
     return rows.set_column(place, rows.schema.field(place), longer)
-
-
-def _apply(lake: Lake, rows: pa.Table, gone: pa.ChunkedArray) -> None:
-    """Put `rows` into the lake in the place of the ones that are `gone`, at the checkpoint where it is."""
-    checkpoint = lake.stream_checkpoint()
-    if checkpoint is None:
-        raise LakeIncomplete("it has not followed PostgreSQL yet")
-    keys = np.concatenate([keys_of(chunk) for chunk in gone.chunks])
-    lake.apply_changes([TableChanges(CDX_RECORDS, rows, keys)], checkpoint=checkpoint)

@@ -5,6 +5,7 @@ What measures is imported by the command that needs it: other commands need not 
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from chronolake.bench.scale import HUGE_ROWS, IDLE_S
 from chronolake.cli.output import print_json, print_rows, stderr
+from chronolake.errors import SettingsError
 from chronolake.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Generated captures, and the measure of every engine.")
@@ -124,6 +126,8 @@ def questions(
     ] = False,
 ) -> None:
     """Measure the questions as users meet them, over HTTP, and judge them by what they must reach."""
+    if find_spec("httpx") is None:
+        raise SettingsError("the package httpx is not installed", hint="Install the extra: chronolake[bench]")
     from chronolake.bench import questioning  # noqa: PLC0415
 
     report = questioning.run(
