@@ -11,12 +11,12 @@ from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
 from chronolake.ingest import ParquetPipeline
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
-from chronolake.oltp import Database
+from chronolake.oltp import Database, MetricSampler
 from chronolake.query import HybridQueryRouter, QueryOptimizer
 from chronolake.query.export import Exporter
 from chronolake.settings import Settings
 from chronolake.sync import DataSyncService
-from chronolake.telemetry import logs
+from chronolake.telemetry import logs, metrics
 
 _log = logs.get_logger(__name__)
 
@@ -98,7 +98,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),
             optimizer=QueryOptimizer(database=database, lake=lake),
-            loops=_loops(sync, lake, settings),
+            loops=_loops(database, sync, lake, settings),
         )
 
 
@@ -126,13 +126,12 @@ def _router(
     )
 
 
-def _loops(sync: DataSyncService | None, lake: Lake | None, settings: Settings) -> tuple[Loop, ...]:
-    if sync is None or lake is None:
-        return ()
-    if not lake.is_local:
-        return sync.loops
-    return (
-        *sync.loops,
-        LakeMaintenance(lake=lake, settings=settings),
-        RollupUpkeep(lake=lake, settings=settings),
-    )
+def _loops(
+    database: Database, sync: DataSyncService | None, lake: Lake | None, settings: Settings
+) -> tuple[Loop, ...]:
+    loops: list[Loop] = list(sync.loops) if sync else []
+    if sync is not None and lake is not None and lake.is_local:
+        loops += [LakeMaintenance(lake=lake, settings=settings), RollupUpkeep(lake=lake, settings=settings)]
+    if settings.log.sample_interval_s:
+        loops.append(MetricSampler(database=database, settings=settings, registry=metrics.REGISTRY))
+    return tuple(loops)

@@ -251,6 +251,10 @@ class QuerySettings(_Section):
         default=64, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_QUEUE_SIZE",
         description="Queries that may wait; one more is refused at once.",
     )  # fmt: skip
+    shadow_share: float = Field(
+        default=0, ge=0, le=1, alias="CHRONOLAKE_SHADOW_SHARE",
+        description="Share of the questions that PostgreSQL answers too, in the background, to compare; 0: none.",
+    )  # fmt: skip
     analytics_enabled: bool = Field(
         default=True, alias="ANALYTICS_ENABLED",
         description="Answer from the lake. Off: PostgreSQL answers every question.",
@@ -281,7 +285,7 @@ class ServerSettings(_Section):
 
 
 class LogSettings(_Section):
-    """Logs."""
+    """Logs, and what metrics were."""
 
     format: Literal["console", "json"] = Field(
         default="console",
@@ -291,6 +295,14 @@ class LogSettings(_Section):
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         default="WARNING", alias="CHRONOLAKE_LOG_LEVEL", description="Least severe message that is logged."
     )
+    sample_interval_s: float = Field(
+        default=60, ge=0, le=86_400, alias="CHRONOLAKE_SAMPLE_INTERVAL_S",
+        description="Seconds between two samples of a process's metrics; 0: none are kept.",
+    )  # fmt: skip
+    sample_days: int = Field(
+        default=30, ge=1, le=3650, alias="CHRONOLAKE_SAMPLE_DAYS",
+        description="Days that samples of metrics are kept.",
+    )  # fmt: skip
 
 
 class Settings(BaseModel):

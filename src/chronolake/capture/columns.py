@@ -62,6 +62,8 @@ class Table:
     #: the column that names a row's project; a row where it is null shows only to who may look at everything.
     #: None: rows belong to no project, and show where a capture in sight has the same value in the key's column.
     project_by: str | None = "project_id"
+    #: rows tell of the system itself, and show only to who may look at everything
+    of_system: bool = False
 
     def __getitem__(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -478,6 +480,47 @@ DOMAINS = Table(
     ),
 )
 
+METRIC_SAMPLES = Table(
+    name="metric_samples",
+    meaning="One row per value that a metric of a process had at a time; values that did not change are left out.",
+    key="id",
+    sort=("metric", "sampled_at"),
+    postgres_table="metric_samples",
+    of_system=True,
+    columns=(
+        Column("id", "number of the row", "bigint", _BIG, nullable=False, since="0.2.0"),
+        Column(
+            "sampled_at",
+            "when it was read, UTC",
+            _TIMESTAMP,
+            _TIME,
+            unit="UTC",
+            nullable=False,
+            since="0.2.0",
+        ),
+        Column(
+            "process",
+            "the process it was read in: host, number",
+            "text",
+            _TEXT,
+            nullable=False,
+            since="0.2.0",
+        ),
+        Column("metric", "its name, as in docs/metrics.md", "text", _TEXT, nullable=False, since="0.2.0"),
+        Column(
+            "labels", "its labels as a JSON object, in order", "text", _TEXT, nullable=False, since="0.2.0"
+        ),
+        Column(
+            "value",
+            "its value, in the metric's unit",
+            "double precision",
+            _DOUBLE,
+            nullable=False,
+            since="0.2.0",
+        ),
+    ),
+)
+
 #: Every table that both stores hold, by name.
 TABLES: dict[str, Table] = {
     table.name: table
@@ -490,5 +533,6 @@ TABLES: dict[str, Table] = {
         SCRAPE_SESSIONS,
         PROJECTS,
         DOMAINS,
+        METRIC_SAMPLES,
     )
 }

@@ -12,6 +12,7 @@ from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
 from chronolake.lake.rollup import Rollup, RollupState
 from chronolake.lake.rollups import Refreshed, Rollups, rollup_states
+from chronolake.lake.scan import Wanted
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 from chronolake.lake.upkeep import RollupUpkeep
 from chronolake.lake.whole import WholeFiles
@@ -38,6 +39,7 @@ __all__ = [
     "TableChanges",
     "TableCopy",
     "TableInfo",
+    "Wanted",
     "WholeFiles",
     "interrupting",
     "note_relation",

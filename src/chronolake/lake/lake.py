@@ -43,6 +43,7 @@ from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.rollup import states
 from chronolake.lake.rollups import Rollups
+from chronolake.lake.scan import Scanner, Wanted
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
 from chronolake.settings import Settings
@@ -84,6 +85,9 @@ class Lake:
         self.path = ""
         self._keys = settings.home.root / "keys"
         self._engine = Engine.open(settings)
+        self._scanner = Scanner(
+            catalog=self._commits.reading, cursor=self._engine.cursor, lake=lambda: Path(self.path)
+        )
 
     @classmethod
     def open(cls, settings: Settings, database_url: str, *, read_only: bool = False) -> Self:
@@ -120,7 +124,7 @@ class Lake:
 
     def close(self) -> None:
         """Let go of catalog and engine. Calling it twice is safe."""
-        for part in (self._sandbox, self._writer, self._engine, self._commits):
+        for part in (self._scanner, self._sandbox, self._writer, self._engine, self._commits):
             if part is not None:
                 part.close()
 
@@ -136,6 +140,18 @@ class Lake:
         with self.errors_translated():
             cursor.execute("USE lake")
         return cursor
+
+    def files_of(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[str] | None:
+        """Subqueries that read tables of one snapshot by their files, for `file_cursor`; null where that cannot be.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        return self._scanner.relations(wanted, snapshot_id) if self.is_local else None
+
+    def file_cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh cursor that knows no table: for statements over `files_of`. Else as `cursor`, and cheaper."""
+        return self._engine.cursor()
 
     def sandbox(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor for SQL that others wrote, in an engine of its own.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -190,14 +190,24 @@ def states(conn: Connection, schema: str) -> list[RollupState]:
     """Every rollup of the lake whose catalog is `schema`, oldest first; none where the lake is older than they are."""
     try:
         rows = conn.execute(
-            "SELECT r.definition, r.asked, r.snapshot_id, coalesce(r.snapshot_id >= coalesce(c.snapshot_id, 0), false),"
-            " r.lsn::text, r.noted_at, r.cells, r.seconds, r.error, r.refreshed_at"
-            f" FROM {schema}.chronolake_rollups r LEFT JOIN {schema}.chronolake_changed c"
-            " ON c.table_name = r.definition->>'source' ORDER BY r.made_at, r.name".encode()
+            f"""
+            SELECT r.definition::text, r.asked, r.snapshot_id,
+                coalesce(r.snapshot_id >= coalesce(c.snapshot_id, 0), false),
+                r.lsn::text, r.noted_at, r.cells, r.seconds, r.error, r.refreshed_at
+            FROM {schema}.chronolake_rollups r
+            LEFT JOIN {schema}.chronolake_changed c ON c.table_name = r.definition->>'source'
+            ORDER BY r.made_at, r.name
+            """.encode()
         ).fetchall()
     except UndefinedTable:
         return []
-    return [RollupState(Rollup.of_document(row[0]), *row[1:]) for row in rows]
+    return [RollupState(_read(row[0]), *row[1:]) for row in rows]
+
+
+@lru_cache(maxsize=1000)
+def _read(definition: str) -> Rollup:
+    """Read once: a rollup is never another under the same name."""
+    return Rollup.of_document(json.loads(definition))
 
 
 def _arrow(kind: str) -> Any:

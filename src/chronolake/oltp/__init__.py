@@ -16,9 +16,12 @@ from chronolake.oltp import (
 )
 from chronolake.oltp.database import Database, current_lsn, insert_lsn
 from chronolake.oltp.embedded import client_program
+from chronolake.oltp.samples import MetricSampler, Sampled
 
 __all__ = [
     "Database",
+    "MetricSampler",
+    "Sampled",
     "backfills",
     "client_program",
     "copies",

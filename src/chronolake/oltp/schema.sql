@@ -304,6 +304,20 @@ CREATE TABLE sync_dead_letters (
 
 CREATE INDEX sync_dead_letters_open_idx ON sync_dead_letters (table_name, id) WHERE state = 'open';
 
+-- What metrics were, so that one can ask how they changed.
+CREATE TABLE metric_samples (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sampled_at timestamp without time zone NOT NULL,
+    process text COLLATE "C" NOT NULL,
+    metric text COLLATE "C" NOT NULL,
+    labels text COLLATE "C" NOT NULL,
+    value double precision NOT NULL
+);
+
+CREATE INDEX metric_samples_metric_time_idx ON metric_samples (metric, sampled_at);
+-- Old rows go by their time alone.
+CREATE INDEX metric_samples_time_idx ON metric_samples USING brin (sampled_at);
+
 -- What the sync reads from the WAL. Two tables have columns that must never leave PostgreSQL by this road, and so
 -- list those that may: a new one is listed by the migration that adds it. All others are published whole, so that a
 -- column added to them arrives by itself.
@@ -319,4 +333,5 @@ CREATE PUBLICATION chronolake FOR TABLE
     scrape_sessions,
     projects (id, name, created_at),
     domains,
-    sync_heartbeat;
+    sync_heartbeat,
+    metric_samples;

@@ -13,6 +13,7 @@ from chronolake.lake import Lake, Snapshot, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
 from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.scanned import Scanned
 
 Rows = list[dict[str, Any]]
 
@@ -29,7 +30,7 @@ _BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn(
 def run_duckdb(
     lake: Lake,
     database: Database,
-    text: str,
+    statement: Scanned,
     values: Mapping[str, Any],
     timeout_s: float,
     *,
@@ -45,16 +46,35 @@ def run_duckdb(
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    fresh = told if told and demand.unmet(told) is None else _fresh_enough(database, demand)
+    fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
-    with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
+    return run_scanned(lake, statement, values, timeout_s, snapshot_id=fresh.snapshot_id), fresh
+
+
+def run_scanned(
+    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, snapshot_id: int | None
+) -> Rows:
+    """Ask the lake, by its files as they are in a snapshot where that can be, else by its tables' names.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: the lake could not be used.
+    """
+    files = None if snapshot_id is None else lake.files_of(statement.wanted(values), snapshot_id)
+    text = statement.text if files is None else statement.over(files)
+    opened = lake.cursor if files is None else lake.file_cursor
+    with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
-        return rows_of(cursor, cursor.fetchall()), fresh
+        return rows_of(cursor, cursor.fetchall())
 
 
-def _fresh_enough(database: Database, demand: Demand) -> Freshness:
-    """How fresh the lake is, once that is enough."""
+def fresh_enough(database: Database, demand: Demand) -> Freshness:
+    """How fresh the lake is, once that is enough.
+
+    Raises:
+        LakeBehind: it did not become so within WAIT_S.
+    """
     deadline = time.monotonic() + WAIT_S
     while True:
         with database.glance() as conn:
@@ -79,18 +99,6 @@ def run_duckdb_as_of(
     with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall()), freshness.of_snapshot(snapshot)
-
-
-def run_rollups(lake: Lake, text: str, values: Mapping[str, Any], timeout_s: float) -> Rows:
-    """Ask the lake's rollups.
-
-    Raises:
-        QueryTimeout: the deadline passed.
-        LakeError: they could not be read.
-    """
-    with lake.errors_translated(), lake.cursor() as cursor, interrupting(cursor, timeout_s):
-        cursor.execute(text, dict(values))
-        return rows_of(cursor, cursor.fetchall())
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, fetched: list[tuple[Any, ...]]) -> Rows:

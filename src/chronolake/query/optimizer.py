@@ -11,7 +11,6 @@ from chronolake.query.params import read
 from chronolake.query.question import Question, named
 from chronolake.query.rollup import blocks, derived, shaped
 
-
 #: Any will do where cells are told apart by it, or hold all of it.
 _ANY = {
     "domain": "example.com",

@@ -73,6 +73,13 @@ Projects = Annotated[
     ),
     BeforeValidator(_projects),
 ]
+MetricName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$",
+        description="a metric's name, as GET /metrics and docs/metrics.md tell it",
+    ),
+]
 Start = Annotated[
     datetime,
     BeforeValidator(moment.start_of),

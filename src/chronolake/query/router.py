@@ -17,17 +17,25 @@ from chronolake.errors import (
 )
 from chronolake.lake import Lake, rollup_states
 from chronolake.oltp import Database
-from chronolake.query import adhoc, freshness, moment, route
+from chronolake.query import adhoc, freshness, moment, route, scanned
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
-from chronolake.query.engines import Rows, run_duckdb, run_duckdb_as_of, run_postgres, run_rollups
+from chronolake.query.engines import (
+    Rows,
+    fresh_enough,
+    run_duckdb,
+    run_duckdb_as_of,
+    run_postgres,
+    run_scanned,
+)
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
-from chronolake.query.rollup import Plan, plan
+from chronolake.query.rollup import Plan, Planner
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
+from chronolake.query.shadow import Shadow
 from chronolake.query.text import bound, written
 from chronolake.query.workers import Workers
 from chronolake.settings import Settings
@@ -87,6 +95,8 @@ class HybridQueryRouter:
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
         self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
+        self._planner = Planner()
+        self._shadow = Shadow(settings.query.shadow_share)
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
@@ -99,6 +109,7 @@ class HybridQueryRouter:
 
     def close(self) -> None:
         """Let running queries end; none can be asked after it."""
+        self._shadow.close()
         self._front.close()
         self._workers.close()
         self._cache.close()
@@ -157,6 +168,8 @@ class HybridQueryRouter:
                 lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
             )
             answer = kept or await self._together(asked)
+            if asked.at is None and asked.chosen_freely and answer.meta.engine is Engine.DUCKDB:
+                self._shadow_of(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
             raise
@@ -221,7 +234,9 @@ class HybridQueryRouter:
             if rows is not None:
                 return asked, _answered(question.name, rows, route.cached(fresh.snapshot_id), fresh, started)
             made = rollup_states(conn)
-        rolled = plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
+        rolled = (
+            self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
+        )
         return replace(asked, rolled=rolled), None
 
     async def _together(self, asked: _Asked) -> Answer:
@@ -267,7 +282,13 @@ class HybridQueryRouter:
         if self._lake is None:
             return None
         try:
-            rows = run_rollups(self._lake, rolled.text, rolled.values, self._settings.query.timeout_s)
+            rows = run_scanned(
+                self._lake,
+                rolled.statement,
+                rolled.values,
+                self._settings.query.timeout_s,
+                snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+            )
         except LakeError as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
@@ -295,15 +316,15 @@ class HybridQueryRouter:
         timeout_s = self._settings.query.timeout_s
 
         def run(engine: Engine) -> tuple[Rows, Freshness]:
-            text = written(asked.question, engine, scoped=scoped)
             if engine is Engine.POSTGRES:
+                text = written(asked.question, engine, scoped=scoped)
                 return run_postgres(self._database, text, values, timeout_s)
             if self._lake is None:
                 raise self._no_lake("duckdb answers over the lake")
             return run_duckdb(
                 self._lake,
                 self._database,
-                text,
+                scanned.of_question(asked.question, scoped=scoped),
                 values,
                 timeout_s,
                 whole=asked.chosen_freely,
@@ -312,6 +333,29 @@ class HybridQueryRouter:
             )
 
         return run
+
+    def _shadow_of(self, asked: _Asked) -> None:
+        """Compare what both engines say of it now, in the background, if it is one of those that are compared."""
+        run = self._runner(replace(asked, rolled=None))
+        lsns: list[str | None] = []
+
+        def truth() -> Rows:
+            rows, fresh = run(Engine.POSTGRES)
+            lsns.append(fresh.as_of_lsn)
+            return rows
+
+        def lake() -> Rows:
+            demand = Demand.read(lsns[0], None)
+            fresh = fresh_enough(self._database, demand)
+            with self._database.glance() as conn:
+                made = rollup_states(conn)
+            rolled = self._planner.plan(
+                asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
+            )
+            answer = rolled and self._rolled_up(asked, rolled)
+            return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
+
+        self._shadow.maybe(asked.question.name, truth, lake)
 
     def _no_lake(self, wanted: str) -> EngineUnavailable:
         if not self._settings.query.analytics_enabled:

@@ -144,6 +144,9 @@ def _within_scope(table: exp.Table) -> exp.Expr:
 def _condition(table: Table) -> str:
     """Which rows belong to the scope; where it is null, none: a row without a project is not for some to see."""
     within = f"= ANY(CAST(${SCOPE_PARAMETER} AS INTEGER[]))"
+    if table.of_system:
+        # Of no project.
+        return f"CAST(NULL AS INTEGER) {within}"
     if table.project_by is not None:
         return f"{table.project_by} {within}"
     captures = f"SELECT own.{table.key} FROM {CDX_RECORDS.name} AS own WHERE own.project_id {within}"

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 #: What `/metrics` exposes.
 REGISTRY = CollectorRegistry()
+#: What the system says of this process: memory, processor, open files.
+ProcessCollector(registry=REGISTRY)
 #: Seconds; from a cached look-up to the deadline of a query.
 _QUERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -66,6 +68,13 @@ QUERY_FAILURES = _declare(
 )
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
+)
+SHADOWED = _declare(
+    Counter,
+    "chronolake_shadow_comparisons_total",
+    "Answers compared in shadow mode: same, different, moving (rows changed meanwhile), behind, failed, skipped.",
+    "answers",
+    ("outcome",),
 )
 CACHE_LOOKUPS = _declare(
     Counter,

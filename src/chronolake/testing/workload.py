@@ -13,7 +13,7 @@ LARGE = "(SELECT string_agg(md5(random()::text || n), '') FROM generate_series(1
 #: What is emptied before each workload.
 EVERYTHING = (
     "TRUNCATE projects, domains, scrape_sessions, archive_request_attempts, cdx_records, pages, page_entities,"
-    " search_history RESTART IDENTITY CASCADE"
+    " search_history, metric_samples RESTART IDENTITY CASCADE"
 )
 #: Captures in the pool that files are cut from, so that they overlap.
 POOL = 300
@@ -176,6 +176,10 @@ def _small_tables(random: Random) -> list[str]:
             f"DELETE FROM archive_request_attempts WHERE {_some(random)}",
             "INSERT INTO search_history (question, query_text) SELECT 'sql', q FROM (VALUES ('a'), (NULL)) v (q)",
             f"DELETE FROM search_history WHERE {_some(random)}",
+            (
+                "INSERT INTO metric_samples (sampled_at, process, metric, labels, value)"
+                " VALUES (now() AT TIME ZONE 'UTC', 'p', 'm', '{}', 'Infinity'), ('epoch', 'p', 'm', '{}', -1e-300)"
+            ),
             (
                 "INSERT INTO page_entities (page_id, project_id, domain, kind, value, extractor, extraction_timestamp,"
                 " date_captured) SELECT md5(n::text)::uuid, 1, 'host', 'person', 'p' || n, 'x', '2021-02-03', now()"

@@ -78,6 +78,7 @@ async def test_every_question_is_listed_and_answers(client):
             "projects": "news",
             "start": "2011",
             "end": "2012",
+            "metric": "chronolake_cache_bytes",
         }
         needed |= {"other_start": "2013", "other_end": "2014"}
         params = {name: value for name, value in needed.items() if name in entry["parameters"]}

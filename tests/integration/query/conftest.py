@@ -17,6 +17,7 @@ from chronolake.capture.columns import (
     ARCHIVE_REQUEST_ATTEMPTS,
     CDX_RECORDS,
     CONTENT_ANALYTICS,
+    METRIC_SAMPLES,
     PROJECTS,
     SCRAPE_SESSIONS,
 )
@@ -35,6 +36,13 @@ CAPTURES = 6000
 PAGES = 1500
 SESSIONS = 200
 ATTEMPTS = 3000
+SAMPLES = 1500
+METRICS = [
+    "chronolake_cache_bytes",
+    "chronolake_lake_files",
+    "process_open_fds",
+    "chronolake_query_failures_total",
+]
 EMPTY_BODY = "3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ"
 MIMES = [
     "text/html", "text/html", "text/html", "image/jpeg", "warc/revisit", "unk", "no-type", None, "", "Text/HTML",
@@ -229,6 +237,24 @@ def attempts(chance, project_ids):
     )
 
 
+def samples(chance):
+    """Samples of some metrics; some of one instant, as two processes' may be."""
+    each = range(SAMPLES)
+    times = [_time(chance) for _ in each]
+    return _table(
+        METRIC_SAMPLES,
+        {
+            "id": [number + 1 for number in each],
+            "sampled_at": [times[number // 3] if number % 3 else times[number] for number in each],
+            "process": [chance.choice(["one 1", "one 2", "Ö 1"]) for _ in each],
+            "metric": [chance.choice(METRICS) for _ in each],
+            "labels": [chance.choice(["{}", '{"table": "a"}', '{"table": "B"}']) for _ in each],
+            "value": [chance.choice([0.0, -1.5, 1e300, chance.random()]) for _ in each],
+        },
+        SAMPLES,
+    )
+
+
 @pytest.fixture(scope="session")
 def asked():
     """How each question is asked, besides with nothing but what it needs: a module for each subject."""
@@ -285,9 +311,10 @@ def project_ids(database):
 def small_tables(*project_ids):
     """Rows of the tables that are not imported, made once."""
     chance = random.Random(SEED + 3)
-    return (SCRAPE_SESSIONS, sessions(chance, project_ids)), (
-        ARCHIVE_REQUEST_ATTEMPTS,
-        attempts(chance, project_ids),
+    return (
+        (SCRAPE_SESSIONS, sessions(chance, project_ids)),
+        (ARCHIVE_REQUEST_ATTEMPTS, attempts(chance, project_ids)),
+        (METRIC_SAMPLES, samples(chance)),
     )
 
 

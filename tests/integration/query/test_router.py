@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+import sqlglot
 
+from chronolake.capture.columns import TABLES
 from chronolake.errors import (
     EngineUnavailable,
     ParameterInvalid,
@@ -16,6 +18,7 @@ from chronolake.errors import (
 )
 from chronolake.oltp import imports, ledger, projects
 from chronolake.query import QueryType, Scope
+from chronolake.query.scanned import of_tree
 from chronolake.telemetry import metrics
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("filled")]
@@ -154,6 +157,8 @@ async def test_a_query_is_stopped_at_its_deadline_and_the_next_one_answers(
     # A product of every capture with every other and with a thousand numbers: no engine ends it in time.
     endless = "SELECT count(*) AS captures FROM cdx_records a, cdx_records b, cdx_records c WHERE a.url < b.url || c.url"
     monkeypatch.setattr("chronolake.query.router.written", lambda *_, **__: endless)
+    over_files = of_tree(sqlglot.parse_one(endless, read="duckdb"), TABLES)
+    monkeypatch.setattr("chronolake.query.router.scanned.of_question", lambda *_, **__: over_files)
     hasty = make_router(lake, CHRONOLAKE_QUERY_TIMEOUT_S=0.5)
     with pytest.raises(QueryTimeout) as caught:
         await hasty.ask("project_summary", {}, scope=EVERYTHING, engine=engine)
@@ -202,7 +207,7 @@ async def test_many_ask_at_once_from_many_loops(make_router, lake, filled):
     assert all(rows == found[0] for rows in found)
 
 
-async def test_a_question_costs_two_short_statements_beside_itself(
+async def test_a_question_costs_three_short_statements_beside_itself(
     make_router, lake, database, filled, monkeypatch
 ):
     router = make_router(lake)
@@ -215,8 +220,14 @@ async def test_a_question_costs_two_short_statements_beside_itself(
 
     monkeypatch.setattr(psycopg.Cursor, "execute", counted)
     await router.ask("captures_by_month", {}, scope=EVERYTHING)
-    # The question itself goes to the lake. One tells how fresh that is, the other whether a commit came meanwhile.
-    assert len([text for text in statements if text]) == 2
+    # The question itself goes to the lake. They tell how fresh that is, which files and rollups it has, and whether a
+    # commit came meanwhile; of a snapshot whose files are known, one less.
+    listing = ("ducklake_partition_column", "ducklake_data_file", "ducklake_column", "SELECT 1")
+    short = [text for text in statements if text and not any(word in str(text) for word in listing)]
+    assert len(short) == 3
+    statements.clear()
+    await router.ask("captures_by_month", {"interval": "year"}, scope=EVERYTHING)
+    assert len([text for text in statements if text]) == 3
     statements.clear()
     await router.ask("captures_by_month", {}, scope=EVERYTHING, engine="postgres")
     assert len([text for text in statements if text]) == 2

@@ -3,11 +3,11 @@
 import difflib
 
 from chronolake.errors import QuestionUnknown
-from chronolake.query.question import content, domain, history, project, source
+from chronolake.query.question import content, domain, history, project, source, system
 from chronolake.query.question.base import Question
 
 #: The subjects, in the order in which the documents tell of them.
-SUBJECTS = (domain, project, content, source, history)
+SUBJECTS = (domain, project, content, source, history, system)
 
 #: Every question by its name.
 QUESTIONS: dict[str, Question] = {

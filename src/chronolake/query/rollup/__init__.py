@@ -2,7 +2,7 @@
 
 from chronolake.query.rollup.block import Block, blocks, shaped
 from chronolake.query.rollup.deriving import derived
-from chronolake.query.rollup.plan import Plan, plan
+from chronolake.query.rollup.plan import Plan, Planner
 from chronolake.query.rollup.rewriting import Rewritten, rewritten
 
-__all__ = ["Block", "Plan", "Rewritten", "blocks", "derived", "plan", "rewritten", "shaped"]
+__all__ = ["Block", "Plan", "Planner", "Rewritten", "blocks", "derived", "rewritten", "shaped"]

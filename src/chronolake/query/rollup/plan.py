@@ -1,63 +1,111 @@
 """What an answer is read from where rollups serve: the statement, its values, and how fresh they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlglot import exp
 
+from chronolake.capture.columns import TABLES
 from chronolake.lake import RollupState
 from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.params import Interval
 from chronolake.query.question import Question
-from chronolake.query.rollup.rewriting import rewritten
-from chronolake.query.route import Engine
+from chronolake.query.rollup.rewriting import begins, ends, rewritten
+from chronolake.query.scanned import Scanned, of_tree
 from chronolake.query.scope import Scope
-from chronolake.query.text import bound, rendered, scope_laid_over
+from chronolake.query.text import bound, scope_laid_over
+
+#: Statements that are kept, for to write one takes as long as to run it.
+KEPT_STATEMENTS = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A statement over rollups, for DuckDB, with its values; `names` are the rollups that it reads from."""
+    """A statement over rollups with its values; `names` are the rollups that it reads from."""
 
-    text: str
+    statement: Scanned
     values: Mapping[str, Any]
     names: tuple[str, ...]
     fresh: Freshness
 
 
-def plan(
-    question: Question,
-    values: Mapping[str, Any],
-    scope: Scope,
-    states: Sequence[RollupState],
-    *,
-    fresh: Freshness,
-    demand: Demand,
-) -> Plan | None:
-    """How to answer from rollups; null where none serves.
+@dataclass(frozen=True)
+class _Over:
+    """A statement over rollups, and the parameters that it has."""
 
-    One whose table has changed since serves only whom `demand` lets be so far behind, and says so. `fresh` is how
-    fresh the lake is.
-    """
-    usable = {state.rollup.name: state for state in states if _fresh_enough(state, demand)}
-    if not usable:
-        return None
-    found = rewritten(
-        question.tree, values, scope, [(state.rollup, state.cells or 0) for state in usable.values()]
-    )
+    statement: Scanned
+    names: tuple[str, ...]
+    parameters: frozenset[str]
+
+
+class Planner:
+    """Writes statements over rollups, and keeps them: equal questions differ in values that no text depends on."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, _Over | None] = {}
+
+    def plan(
+        self,
+        question: Question,
+        values: Mapping[str, Any],
+        scope: Scope,
+        states: Sequence[RollupState],
+        *,
+        fresh: Freshness,
+        demand: Demand,
+    ) -> Plan | None:
+        """How to answer from rollups; null where none serves.
+
+        One whose table has changed since serves only whom `demand` lets be so far behind, and says so. `fresh` is how
+        fresh the lake is.
+        """
+        usable = {state.rollup.name: state for state in states if _fresh_enough(state, demand)}
+        if not usable:
+            return None
+        projects = None if scope.project_ids is None else len(scope.project_ids) == 1
+        shape = tuple((name, _mark(value)) for name, value in sorted(values.items()))
+        key = (question.name, shape, projects, tuple(usable))
+        if key not in self._kept:
+            while len(self._kept) >= KEPT_STATEMENTS:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[key] = _over(question, values, scope, list(usable.values()))
+        over = self._kept.get(key)
+        if over is None:
+            return None
+        behind = [usable[name] for name in over.names if not usable[name].current]
+        return Plan(
+            over.statement,
+            {name: value for name, value in bound(values, scope).items() if name in over.parameters},
+            over.names,
+            min((_freshness(state) for state in behind), key=_moment, default=fresh),
+        )
+
+
+def _over(
+    question: Question, values: Mapping[str, Any], scope: Scope, states: Sequence[RollupState]
+) -> _Over | None:
+    found = rewritten(question.tree, values, scope, [(state.rollup, state.cells or 0) for state in states])
     if found is None:
         return None
-    names = tuple(sorted(rollup.name for rollup in found.rollups))
-    tree = found.tree if scope.project_ids is None else scope_laid_over(found.tree, beside=names)
-    asked = {node.name for node in tree.find_all(exp.Placeholder)}
-    behind = [usable[name] for name in names if not usable[name].current]
-    return Plan(
-        text=rendered(tree, Engine.DUCKDB),
-        values={name: value for name, value in bound(values, scope).items() if name in asked},
-        names=names,
-        fresh=min((_freshness(state) for state in behind), key=_moment, default=fresh),
+    tables = {rollup.name: rollup.table for rollup in found.rollups}
+    tree = found.tree if scope.project_ids is None else scope_laid_over(found.tree, beside=tables)
+    return _Over(
+        of_tree(tree, {**TABLES, **tables}),
+        tuple(sorted(tables)),
+        frozenset(node.name for node in tree.find_all(exp.Placeholder)),
     )
+
+
+def _mark(value: object) -> Hashable:
+    """All of a value that a text depends on: choices, what was left out, and which periods a time begins or ends."""
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, datetime):
+        return tuple((begins(value, interval), ends(value, interval)) for interval in Interval)
+    return None if value is None else type(value).__name__
 
 
 def _fresh_enough(state: RollupState, demand: Demand) -> bool:

@@ -196,14 +196,19 @@ def _bounded(bounds: Bounds, rollup: Rollup, values: Mapping[str, Any]) -> str |
         period = exp.TimestampTrunc(this=bounds.column.copy(), unit=exp.Literal.string(interval.value))
         texts = {text_of(period), *(text_of(exp.cast(period, kind)) for kind in ("TIMESTAMP", "DATE"))}
         found = next((name.name for name in rollup.dimensions if name.expression in texts), None)
-        if found and _aligned(values[bounds.start], values[bounds.end], interval):
+        if found and begins(values[bounds.start], interval) and ends(values[bounds.end], interval):
             return found
     return None
 
 
-def _aligned(start: datetime, end: datetime, interval: Interval) -> bool:
-    begins = start in (EARLIEST, period_of(start, interval))
-    return begins and (end == LATEST or end + _INSTANT == period_of(end + _INSTANT, interval))
+def begins(moment: datetime, interval: Interval) -> bool:
+    """Whether it is the first instant of a period; the first of all times is."""
+    return moment in (EARLIEST, period_of(moment, interval))
+
+
+def ends(moment: datetime, interval: Interval) -> bool:
+    """Whether it is the last instant of a period; the last of all times is."""
+    return moment == LATEST or begins(moment + _INSTANT, interval)
 
 
 def period_of(moment: datetime, interval: Interval) -> datetime:

@@ -1,0 +1,187 @@
+"""Reading tables by a list of their files that is kept for each snapshot, beside DuckLake's own way.
+
+DuckLake asks the catalog seven things for each query and opens files without the footers that are known already; of a
+question that takes some milliseconds that is the greater part. Files never change and a snapshot's list never does, so
+both can be kept. Where a table needs more than a list, as after a change of its columns or with rows deleted from
+many files, there is no such way, and whoever asks reads through DuckLake.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+from psycopg import Connection
+
+from chronolake.lake.engine import identifier, quoted
+from chronolake.lake.layout import BUCKETS
+from chronolake.settings import Layout
+
+#: Files with deleted rows in one query. Each is a part of the statement by itself, with a join: beyond a few of them
+#: DuckLake, which skips such rows while it reads, takes less time.
+PATCHED_FILES = 2
+#: Snapshots whose lists are kept.
+KEPT_SNAPSHOTS = 4
+
+_FILES = """
+SELECT s.path || t.path || f.path, f.begin_snapshot,
+    CASE WHEN f.partition_id IS NOT DISTINCT FROM p.partition_id THEN (
+        SELECT array_agg(v.partition_value::integer) FROM ducklake_file_partition_value v
+        WHERE v.data_file_id = f.data_file_id AND v.partition_key_index = 0
+    ) END,
+    s.path || t.path || d.path,
+    f.path_is_relative AND f.mapping_id IS NULL AND f.partial_max IS NULL AND coalesce(d.path_is_relative, true)
+FROM ducklake_data_file f
+JOIN ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
+JOIN ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+LEFT JOIN ducklake_partition_info p ON p.table_id = f.table_id AND p.end_snapshot IS NULL
+LEFT JOIN ducklake_delete_file d ON d.data_file_id = f.data_file_id
+    AND d.begin_snapshot <= %(at)s AND coalesce(d.end_snapshot > %(at)s, true)
+WHERE t.table_name = %(table)s AND f.begin_snapshot <= %(at)s AND coalesce(f.end_snapshot > %(at)s, true)
+"""
+_COLUMNS = """
+SELECT c.column_name, c.begin_snapshot
+FROM ducklake_column c JOIN ducklake_table t ON t.table_id = c.table_id AND t.end_snapshot IS NULL
+WHERE t.table_name = %(table)s AND c.end_snapshot IS NULL AND c.parent_column IS NULL
+"""
+_LAYOUT = """
+SELECT c.transform FROM ducklake_partition_column c
+JOIN ducklake_table t ON t.table_id = c.table_id AND t.end_snapshot IS NULL
+JOIN ducklake_partition_info p ON p.partition_id = c.partition_id AND p.table_id = c.table_id AND p.end_snapshot IS NULL
+WHERE t.table_name = %(table)s AND c.partition_key_index = 0
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Columns of a table; with `bucket_of`, only its rows whose bucket column has this value need be among them."""
+
+    table: str
+    columns: tuple[str, ...]
+    bucket_of: str | None = None
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    begin_snapshot: int
+    #: the buckets that its rows are in; null where it is not laid down by bucket
+    buckets: frozenset[int] | None
+    deletes: Path | None
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A table in one snapshot: its files, and since when each column is as it is."""
+
+    files: tuple[_File, ...]
+    columns: dict[str, int]
+
+
+class Scanner:
+    """Writes SQL that reads tables of one lake by their files. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Callable[[], AbstractContextManager[Connection]],
+        cursor: Callable[[], duckdb.DuckDBPyConnection],
+        lake: Callable[[], Path],
+    ) -> None:
+        self._catalog = catalog
+        self._lake = lake
+        self._lock = threading.Lock()
+        self._closed = False
+        self._listings: dict[int, dict[str, _Listing | None]] = {}
+        self._bucket = lru_cache(maxsize=4096)(lambda value: _bucket(cursor, value))
+
+    def close(self) -> None:
+        """Let go of every list; from then on there is none."""
+        self._closed = True
+
+    def relations(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[str] | None:
+        """A subquery for each of `wanted`, all of one snapshot; null where one of them cannot be read so.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        found = []
+        for one in wanted:
+            listing = self._listing(one.table, snapshot_id)
+            relation = None if listing is None else self._relation(one, listing)
+            if relation is None:
+                return None
+            found.append(relation)
+        return found
+
+    def _listing(self, table: str, snapshot_id: int) -> _Listing | None:
+        # Of many who ask after a commit, one looks.
+        with self._lock:
+            if self._closed:
+                return None
+            held = self._listings.setdefault(snapshot_id, {})
+            if table not in held:
+                with self._catalog() as conn:
+                    held[table] = _listed(conn, table, snapshot_id, self._lake())
+                for old in sorted(self._listings)[:-KEPT_SNAPSHOTS]:
+                    del self._listings[old]
+            return held[table]
+
+    def _relation(self, wanted: Wanted, listing: _Listing) -> str | None:
+        files = self._needed(wanted, listing)
+        since = [listing.columns.get(name) for name in wanted.columns]
+        if not files or any(
+            begun is None or begun > file.begin_snapshot for begun in since for file in files
+        ):
+            return None
+        patched = [file for file in files if file.deletes is not None]
+        if len(patched) > PATCHED_FILES:
+            return None
+        columns = ", ".join(map(identifier, wanted.columns)) or "NULL"
+        whole = ", ".join(quoted(str(file.path)) for file in files if file.deletes is None)
+        parts = [f"SELECT {columns} FROM read_parquet([{whole}])"] if whole else []
+        parts += [
+            f"SELECT {columns} FROM read_parquet({quoted(str(file.path))}, file_row_number = true) AS kept"
+            f" ANTI JOIN read_parquet({quoted(str(file.deletes))}) AS gone ON kept.file_row_number = gone.pos"
+            for file in patched
+        ]
+        return f"({' UNION ALL '.join(parts)})"
+
+    def _needed(self, wanted: Wanted, listing: _Listing) -> list[_File]:
+        if wanted.bucket_of is None or all(file.buckets is None for file in listing.files):
+            return list(listing.files)
+        bucket = self._bucket(wanted.bucket_of)
+        return [file for file in listing.files if file.buckets is None or bucket in file.buckets]
+
+
+def _listed(conn: Connection, table: str, snapshot_id: int, lake: Path) -> _Listing | None:
+    values = {"table": table, "at": snapshot_id}
+    layout = conn.execute(_LAYOUT, values).fetchone()
+    bucketed = layout is not None and layout[0] == f"{Layout.BUCKET.value}({BUCKETS})"
+    rows = conn.execute(_FILES, values).fetchall()
+    if not all(row[4] for row in rows):
+        return None
+    return _Listing(
+        files=tuple(
+            _File(
+                lake / path,
+                begun,
+                frozenset(buckets) if bucketed and buckets else None,
+                None if deletes is None else lake / deletes,
+            )
+            for path, begun, buckets, deletes, _ in rows
+        ),
+        columns=dict(conn.execute(_COLUMNS, values).fetchall()),
+    )
+
+
+def _bucket(cursor: Callable[[], duckdb.DuckDBPyConnection], value: str) -> int:
+    """The bucket that DuckLake's transform gives a text; see `layout.partition_keys`."""
+    with cursor() as open_cursor:
+        row = open_cursor.execute(
+            f"SELECT (murmur3_32(CAST(? AS VARCHAR)) & 2147483647) % {BUCKETS}", [value]
+        ).fetchone()
+    return int(row[0]) if row else 0

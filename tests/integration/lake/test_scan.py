@@ -1,0 +1,112 @@
+"""What is read by a list of files is what DuckLake reads, in each snapshot; where it would not be, there is no list."""
+
+import random
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from chronolake.capture.columns import CDX_RECORDS
+from chronolake.lake import Wanted
+from chronolake.lake.changes import TableChanges
+from chronolake.lake.commit import StreamCheckpoint
+from chronolake.lake.compaction import Limits
+from chronolake.lake.scan import PATCHED_FILES
+
+COLUMNS = ("id", "domain", "timestamp", "content_length")
+SMALL = Limits(rows=4000, files=12, fan_in=3)
+
+
+@pytest.fixture
+def change(captures):
+    lsn = iter(range(1, 1_000_000))
+
+    def _change(lake, upserts=(), gone=()):
+        rows = pa.concat_tables([captures(0), *(captures(1, first=number) for number in upserts)])
+        numbers = np.array([[0, number] for number in [*upserts, *gone]], np.uint64).reshape(-1, 2)
+        lake.apply_changes(
+            [TableChanges(CDX_RECORDS, rows, numbers)],
+            checkpoint=StreamCheckpoint("e", 1, next(lsn), datetime.now(UTC), datetime.now(UTC)),
+        )
+
+    return _change
+
+
+@pytest.fixture
+def rows_by_files():
+    """The rows of a domain, or all, by the list of files; null where there is none."""
+
+    def _rows(lake, snapshot_id, domain=None):
+        files = lake.files_of([Wanted("cdx_records", COLUMNS, domain)], snapshot_id)
+        if files is None:
+            return None
+        where = "" if domain is None else " WHERE domain = ?"
+        with lake.file_cursor() as cursor:
+            found = cursor.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM {files[0]} AS cdx_records{where}",
+                [domain] if domain else [],
+            )
+            return sorted(found.fetchall())
+
+    return _rows
+
+
+@pytest.mark.parametrize("layout", ["bucket", "bucket_year", "year_month", "none"])
+def test_lists_of_files_hold_what_the_lake_holds(open_lake, captures, change, ask, rows_by_files, layout):
+    lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=layout)
+    chance = random.Random(layout)
+    known, read = 0, 0
+    for _ in range(30):
+        match chance.choice(["append", "append", "change", "compact"]):
+            case "append":
+                count = chance.choice([1, 200, 11_000])
+                lake.append(CDX_RECORDS, captures(count, first=known))
+                known += count
+            case "change":
+                change(lake, chance.sample(range(known), min(known, 3)), range(known // 2, known // 2 + 2))
+            case "compact":
+                list(lake.compactor(SMALL).compact())
+        snapshot_id = lake.snapshot()
+        for domain in (None, "host-003.example", "no.example"):
+            found = rows_by_files(lake, snapshot_id, domain)
+            if found is not None:
+                read += 1
+                where = "" if domain is None else f" WHERE domain = '{domain}'"
+                assert found == sorted(ask(lake, f"SELECT {', '.join(COLUMNS)} FROM cdx_records{where}"))
+    assert read > 20
+
+
+def test_an_older_snapshot_has_its_own_list(lake, captures, rows_by_files, ask):
+    lake.append(CDX_RECORDS, captures(100))
+    before = lake.snapshot()
+    lake.append(CDX_RECORDS, captures(100, first=100))
+    assert len(rows_by_files(lake, lake.snapshot())) == 200
+    assert len(rows_by_files(lake, before)) == 100
+
+
+def test_a_domain_is_read_from_its_buckets_files_alone(lake, captures):
+    lake.append(CDX_RECORDS, captures(20_000))
+    (all_files,) = lake.files_of([Wanted("cdx_records", ("domain",))], lake.snapshot())
+    (one,) = lake.files_of([Wanted("cdx_records", ("domain",), "host-003.example")], lake.snapshot())
+    assert all_files.count(".parquet") == 16
+    assert one.count(".parquet") == 1
+
+
+def test_many_files_with_deleted_rows_are_left_to_ducklake(lake, captures, change, rows_by_files):
+    for n in range(PATCHED_FILES + 1):
+        lake.append(CDX_RECORDS, captures(10, first=n * 10))
+    change(lake, gone=[n * 10 for n in range(PATCHED_FILES)])
+    assert len(rows_by_files(lake, lake.snapshot())) == 9 * PATCHED_FILES + 10
+    change(lake, gone=[PATCHED_FILES * 10])
+    assert rows_by_files(lake, lake.snapshot()) is None
+
+
+def test_files_older_than_a_column_are_left_to_ducklake(lake, captures):
+    lake.append(CDX_RECORDS, captures(10))
+    lake.evolve(["ALTER TABLE cdx_records ADD COLUMN more INTEGER"])
+    snapshot_id = lake.snapshot()
+    assert lake.files_of([Wanted("cdx_records", ("domain",))], snapshot_id)
+    assert lake.files_of([Wanted("cdx_records", ("domain", "more"))], snapshot_id) is None
+    assert lake.files_of([Wanted("cdx_records", ("domain", "never"))], snapshot_id) is None
+    assert lake.files_of([Wanted("pages", ("url",))], snapshot_id) is None
