@@ -18,7 +18,8 @@ from chronolake.query import QUESTIONS, HybridQueryRouter, Question, Scope
 DEADLINE_S = 60.0
 #: Timed runs of each engine, and of one whose first run took longer than LONG_S.
 RUNS, LONG_RUNS, LONG_S = 3, 1, 10.0
-#: Halves of the time that captures are generated in.
+#: A metric that the home has samples of, and the halves of the time that captures are generated in.
+_METRIC = "chronolake_cache_bytes"
 _PERIODS = {"start": "2015", "end": "2019", "other_start": "2020", "other_end": "2024"}
 
 
@@ -43,7 +44,13 @@ class Asked:
 
 def plain(question: Question, *, domain: str, projects: list[str]) -> dict[str, Any]:
     """What the question cannot be asked without, and nothing else."""
-    given = {"domain": domain, "project": projects[0], "projects": projects[:2], **_PERIODS}
+    given = {
+        "domain": domain,
+        "project": projects[0],
+        "projects": projects[:2],
+        "metric": _METRIC,
+        **_PERIODS,
+    }
     needed = [name for name, field in question.params.model_fields.items() if field.is_required()]
     return {name: given[name] for name in needed}
 

@@ -27,6 +27,7 @@ FILLED_WITH = {
     "fill_sessions": "scrape_sessions",
     "fill_attempts": "archive_request_attempts",
     "fill_pages": "pages",
+    "fill_metrics": "metric_samples",
 }
 #: Project of the captures that are ingested while the questions are asked.
 INGEST_PROJECT = "generated-meanwhile"

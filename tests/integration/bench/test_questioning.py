@@ -45,7 +45,7 @@ def test_a_home_is_filled_once_and_put_back_for_another_run(services):
     before = held(services)
     assert before[0] == (ROWS,)
     with services.lake.cursor() as cursor:
-        for table in ("content_analytics", "archive_request_attempts"):
+        for table in ("content_analytics", "archive_request_attempts", "metric_samples"):
             assert cursor.execute(f"SELECT count(*) > 0 FROM {table}").fetchone() == (True,), table
     assert home.domains[0][1] >= home.domains[-1][1] > 0
     for name in MADE:
