@@ -50,6 +50,8 @@ def run(home: QuestionHome, questions: Sequence[str], *, changes: int, seed: int
     """
     lake, optimizer = home.lake, home.services.optimizer
     wanted = {name: optimizer.rollups_for(name, {}, by_project=False) for name in questions}
+    # What was ingested before is not to be counted among the changes.
+    optimizer.refresh()
     made_s = {state.rollup.name: state.seconds or 0.0 for state in optimizer.rollups()}
     _change(home, changes, seed)
     return tuple(

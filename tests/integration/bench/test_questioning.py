@@ -1,16 +1,19 @@
 """The benchmark of the questions, whole and small: every figure is of a real server over real stores."""
 
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from chronolake.bench import question_home, questioning, refresh_trials
+from chronolake.bench import question_home, refresh_trials
 from chronolake.clock import SystemClock
 from chronolake.errors import InputError
+from chronolake.query import QUESTIONS
 from chronolake.services import open_services
-from chronolake.settings import load
 
 ROWS = 3000
 MADE = ("domain_timeline", "archive_sources_comparison")
@@ -78,38 +81,47 @@ def test_a_cell_that_is_wrong_is_seen(services):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_whole_run_measures_everything_over_a_real_server(tmp_path):
-    out, phases = tmp_path / "out", []
+def test_the_whole_command_measures_everything_over_a_real_server(tmp_path):
+    out, rows = tmp_path / "out", 10_000
+    words = f"bench questions --rows {rows} --clients 4 --seconds 2 --repeat 5 --json --out {out}"
     # Outside pytest's own folder, which is closed to the user that the run's server runs as.
     with tempfile.TemporaryDirectory(prefix="chronolake-test-") as home:
-        report = questioning.run(
-            rows=ROWS,
-            out=out,
-            settings=load({"CHRONOLAKE_HOME": home}),
-            clients=4,
-            seconds=2,
-            repeat=5,
-            changes=200,
-            told=phases.append,
+        done = subprocess.run(
+            [sys.executable, "-m", "chronolake", *words.split()],
+            env=os.environ | {"CHRONOLAKE_HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        assert done.returncode == 0, done.stderr
         assert list(Path(home).iterdir()) == []
-    assert phases[0] == "filling the home"
-    assert len(report.floor.timing.runs_s) == 5
-    assert report.timeline_plain.came_from == {"duckdb": 5}
-    assert report.timeline_rolled.came_from == {"rollup": 5}
-    assert report.content.came_from == report.cross_project.came_from == {"rollup": 5}
-    assert report.cached_in_process.came_from == report.cached_over_http.came_from == {"cache": 5}
-    assert [case.of("lake").error for case in report.scans] == [None] * 5
-    assert [one.question for one in report.catalogue if one.ratio is None] == []
-    assert [timing.error for case in (report.parquet, report.csv) for timing in case.timings] == [None] * 6
-    assert report.parquet.fingerprint == report.csv.fingerprint == (ROWS,)
-    load_ = report.load
-    assert (load_.errors, load_.ingested.error) == ({}, None)
-    assert load_.answered > 0
-    assert load_.ingested.stored > 0
-    assert load_.server_peak_mb > 50
-    assert load_.server_cpu_s > 0
-    assert [one.equal for one in report.refreshes] == [True, True]
-    document = json.loads((out / f"questions-{ROWS}.json").read_text())
-    assert len(document["verdicts"]) == len(report.verdicts())
-    assert "--clients 4 --seconds 2 --repeat 5" in (out / f"questions-{ROWS}.md").read_text()
+    found = json.loads(done.stdout)
+    assert found == json.loads((out / f"questions-{rows}.json").read_text())
+    assert "--clients 4 --seconds 2 --repeat 5" in (out / f"questions-{rows}.md").read_text()
+    assert "filling the home" in done.stderr
+    parts = {name: part for name, part in found.items() if isinstance(part, dict)}
+    places = {name: part["came_from"] for name, part in parts.items() if "came_from" in part}
+    assert places.pop("load").keys() <= {"cache", "rollup", "duckdb"}
+    assert places == {
+        "floor": {},
+        "timeline_plain": {"duckdb": 5},
+        "timeline_bare": {"duckdb_file": 5},
+        "timeline_rolled": {"rollup": 5},
+        "content": {"rollup": 5},
+        "cross_project": {"rollup": 5},
+        "cached_in_process": {"cache": 5},
+        "cached_over_http": {"cache": 5},
+    }
+    cases = [*found["scans"], found["parquet"], found["csv"]]
+    timings = [timing for case in cases for timing in case["timings"]]
+    assert {timing["engine"] for timing in timings} >= {"lake", "duckdb_file", "exporter", "postgres"}
+    assert [timing for timing in timings if timing["error"]] == []
+    assert found["parquet"]["fingerprint"] == found["csv"]["fingerprint"] == [rows]
+    assert [one["question"] for one in found["catalogue"]] == list(QUESTIONS)
+    assert [one["question"] for one in found["catalogue"] if one["ratio"] is None] == []
+    load = found["load"]
+    assert (load["errors"], load["ingested"]["error"]) == ({}, None)
+    assert min(load["answered"], load["ingested"]["stored"], load["server_cpu_s"], load["client_cpu_s"]) > 0
+    assert load["server_peak_mb"] > 50
+    assert [one["equal"] for one in found["refreshes"]] == [True, True]
+    assert len(found["verdicts"]) == 20
