@@ -4,11 +4,13 @@ The engine is named, so that neither the cache nor a rollup answers. Answers are
 """
 
 import asyncio
+import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chronolake.bench.engines import Rows
 from chronolake.bench.timing import Timing
 from chronolake.clock import Clock
 from chronolake.errors import ChronolakeError, QueryTimeout
@@ -18,6 +20,8 @@ from chronolake.query import QUESTIONS, HybridQueryRouter, Question, Scope
 DEADLINE_S = 60.0
 #: Timed runs of each engine, and of one whose first run took longer than LONG_S.
 RUNS, LONG_RUNS, LONG_S = 3, 1, 10.0
+#: A double has some 16 digits, and a sum of ten million of them loses a few.
+_ROUNDING = 1e-9
 #: A metric that the home has samples of, and the halves of the time that captures are generated in.
 _METRIC = "chronolake_cache_bytes"
 _PERIODS = {"start": "2015", "end": "2019", "other_start": "2020", "other_end": "2024"}
@@ -76,10 +80,24 @@ def median_ratio(asked: tuple[Asked, ...]) -> float | None:
     return statistics.median(ratios) if ratios else None
 
 
+def alike(some: Rows, others: Rows) -> bool:
+    """Whether rows are equal, in order; sums of fractions may differ where they were added up in another order."""
+    return len(some) == len(others) and all(
+        one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+    return one == other
+
+
 def _measured(
     router: HybridQueryRouter, question: Question, params: dict[str, Any], clock: Clock, deadline_s: float
 ) -> Asked:
-    def on(engine: str) -> Callable[[], list[dict[str, Any]]]:
+    def on(engine: str) -> Callable[[], Rows]:
         return lambda: (
             asyncio.run(router.ask(question.name, params, scope=Scope.everything(), engine=engine)).rows
         )
@@ -99,7 +117,7 @@ def _measured(
         return Asked(
             question.name, params, len(expected), Timing("lake"), Timing("postgres", error=error.message)
         )
-    if given != expected:
+    if not alike(given, expected):
         error_ = f"the engines differ: {len(expected)} rows of the lake, {len(given)} of PostgreSQL"
         return Asked(question.name, params, len(expected), Timing("lake"), Timing("postgres", error=error_))
     long = first_s > LONG_S
@@ -118,7 +136,7 @@ def _measured(
     )
 
 
-def _timed(work: Callable[[], list[dict[str, Any]]], clock: Clock) -> tuple[float, list[dict[str, Any]]]:
+def _timed(work: Callable[[], Rows], clock: Clock) -> tuple[float, Rows]:
     started = clock.monotonic()
     rows = work()
     return clock.monotonic() - started, rows

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chronolake.bench import question_verdicts as verdicts
-from chronolake.bench.catalogue import Asked, median_ratio, plain
+from chronolake.bench.catalogue import Asked, alike, median_ratio, plain
 from chronolake.bench.environment import Environment
 from chronolake.bench.http_trials import HttpTrial, came_from, meta_of
 from chronolake.bench.load import MIX, Ingested, Load, requests
@@ -311,6 +311,18 @@ def test_every_question_can_be_asked_plainly(question):
     path = path_of("/api/v1/analytics", question, params)
     assert path.startswith("/api/v1/analytics/")
     assert "{" not in path
+
+
+def test_rows_are_alike_up_to_the_order_of_a_sum():
+    rows = [{"band": 1, "mean": 0.1 + 0.2, "last": None}, {"band": None, "mean": None, "last": "a"}]
+    same = [{"band": 1, "mean": 0.3, "last": None}, {"band": None, "mean": None, "last": "a"}]
+    assert alike(rows, same)
+    for place, change in ((0, {"band": 2}), (0, {"mean": 0.3001}), (0, {"mean": None}), (1, {"last": "b"})):
+        other = [row | change if number == place else row for number, row in enumerate(same)]
+        assert not alike(rows, other), change
+    assert not alike(rows, same[::-1])
+    assert not alike(rows, same[:1])
+    assert not alike(rows, [row | {"more": 1} for row in same])
 
 
 def test_an_address_bears_no_letter_that_would_end_it():
