@@ -12,9 +12,9 @@ from chronolake.ingest import ParquetPipeline
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database, MetricSampler
-from chronolake.query import HybridQueryRouter, QueryOptimizer
+from chronolake.query import HybridQueryRouter, OptimizerTending, QueryOptimizer
 from chronolake.query.export import Exporter
-from chronolake.settings import Settings
+from chronolake.settings import OptimizerMode, Settings
 from chronolake.sync import DataSyncService
 from chronolake.telemetry import logs, metrics
 
@@ -87,6 +87,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         sync = DataSyncService(database=database, lake=lake, settings=settings) if lake else None
         pipeline = ParquetPipeline(database=database, follower=sync, settings=settings)
         router = _router(stack, settings, database, lake, error)
+        optimizer = QueryOptimizer(database=database, lake=lake, settings=settings)
         yield Services(
             settings=settings,
             database=database,
@@ -97,8 +98,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
             router=router,
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),
-            optimizer=QueryOptimizer(database=database, lake=lake),
-            loops=_loops(database, sync, lake, settings),
+            optimizer=optimizer,
+            loops=_loops(database, sync, lake, optimizer, settings),
         )
 
 
@@ -127,11 +128,17 @@ def _router(
 
 
 def _loops(
-    database: Database, sync: DataSyncService | None, lake: Lake | None, settings: Settings
+    database: Database,
+    sync: DataSyncService | None,
+    lake: Lake | None,
+    optimizer: QueryOptimizer,
+    settings: Settings,
 ) -> tuple[Loop, ...]:
     loops: list[Loop] = list(sync.loops) if sync else []
     if sync is not None and lake is not None and lake.is_local:
         loops += [LakeMaintenance(lake=lake, settings=settings), RollupUpkeep(lake=lake, settings=settings)]
+        if settings.optimizer.mode is OptimizerMode.AUTO:
+            loops.append(OptimizerTending(optimizer=optimizer))
     if settings.log.sample_interval_s:
         loops.append(MetricSampler(database=database, settings=settings, registry=metrics.REGISTRY))
     return tuple(loops)

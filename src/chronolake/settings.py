@@ -261,6 +261,36 @@ class QuerySettings(_Section):
     )  # fmt: skip
 
 
+class HistorySettings(_Section):
+    """The search history."""
+
+    days: int = Field(
+        default=30, ge=0, le=3_660, alias="CHRONOLAKE_HISTORY_DAYS",
+        description="Days that questions which were asked are kept, with what they cost; 0 keeps none.",
+    )  # fmt: skip
+
+
+class OptimizerMode(StrEnum):
+    """Whether the optimizer works by itself."""
+
+    OFF = "off"  #: it proposes, and does what it is told to
+    AUTO = "auto"  #: it makes what it would propose, and drops what it made and nobody reads
+
+
+class OptimizerSettings(_Section):
+    """Making questions cheaper."""
+
+    mode: OptimizerMode = Field(
+        default=OptimizerMode.OFF, alias="CHRONOLAKE_OPTIMIZE",
+        description="off: propose rollups, make those that are asked for. auto: make and drop them, too.",
+    )  # fmt: skip
+    budget_bytes: Bytes = Field(
+        default="1GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_ROLLUP_BUDGET",
+        description="Room on the disk that all rollups together may take, for any more to be proposed.",
+    )  # fmt: skip
+
+
 class CacheSettings(_Section):
     """The result cache."""
 
@@ -318,6 +348,8 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     query: QuerySettings = QuerySettings()
+    history: HistorySettings = HistorySettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
     cache: CacheSettings = CacheSettings()
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()

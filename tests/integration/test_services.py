@@ -7,7 +7,8 @@ from chronolake.errors import EngineUnavailable, LakeMissing
 from chronolake.ingest import IngestRequest
 from chronolake.lake import Lake
 from chronolake.lake.lake import SETUP_LOCK
-from chronolake.query import Scope
+from chronolake.oltp import Database
+from chronolake.query import Scope, freshness
 from chronolake.services import open_reading, open_services
 
 pytestmark = pytest.mark.anyio
@@ -76,9 +77,38 @@ async def test_a_role_that_may_only_read_is_answered(make_settings, filled, data
         conn.execute("DROP ROLE analyst")
 
 
+async def test_what_was_asked_reaches_the_lake_and_empties_no_cache(make_settings, filled):
+    async def ask(stores):
+        return (await stores.router.ask("project_summary", {}, scope=EVERYTHING)).meta
+
+    with open_services(make_settings()) as services:
+        assert not (await ask(services)).cached
+    with open_services(make_settings()) as services:
+        assert not (await ask(services)).cached
+        snapshot_id = services.lake.snapshot()
+        services.sync.reach()
+        assert services.lake.snapshot() > snapshot_id
+        assert (await ask(services)).cached
+        asked = "SELECT question, reason, error_class FROM search_history"
+        answer = await services.router.sql(asked, scope=EVERYTHING)
+        assert {"question": "project_summary", "reason": "analytic", "error_class": None} in answer.rows
+
+
+async def test_the_optimizer_works_by_itself_where_that_is_set(make_settings):
+    def names(services):
+        return [type(loop).__name__ for loop in services.loops]
+
+    with open_services(make_settings()) as services:
+        assert "OptimizerTending" not in names(services)
+    with open_services(make_settings(CHRONOLAKE_OPTIMIZE="auto")) as services:
+        assert "OptimizerTending" in names(services)
+
+
 async def test_a_lake_that_was_made_anew_and_holds_nothing_yet_is_not_asked(
     make_settings, filled, database_url, tmp_path
 ):
+    with Database.open(make_settings()) as database, database.connection() as conn:
+        before = freshness.of_lake(conn).of_tables({"cdx_records"})
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("DROP SCHEMA chronolake_lake CASCADE")
     elsewhere = make_settings(CHRONOLAKE_LAKE_PATH=str(tmp_path / "anew"))
@@ -91,3 +121,6 @@ async def test_a_lake_that_was_made_anew_and_holds_nothing_yet_is_not_asked(
         services.sync.reach()
     with open_reading(elsewhere) as stores:
         assert (await stores.router.ask("project_summary", {}, scope=EVERYTHING)).meta.engine == "duckdb"
+        with stores.database.connection() as conn:
+            # Its snapshots may have the old one's numbers, and no answer of the old one is taken for its own.
+            assert freshness.of_lake(conn).of_tables({"cdx_records"}).catalog != before.catalog

@@ -228,11 +228,7 @@ def _cached(on: _Run) -> tuple[HttpTrial, HttpTrial]:
     params = {"domain": on.domain}
     on.told("asking the cache")
     in_process = http_trials.cached_in_process(on.home.services.router, params, on.repeat)
-    # A sample of the server's metrics is a commit, and no answer of the snapshot before is served after it.
-    with (
-        serving(on.settings, on.scratch / "cached.log", CHRONOLAKE_SAMPLE_INTERVAL_S="0") as server,
-        server.client() as client,
-    ):
+    with serving(on.settings, on.scratch / "cached.log") as server, server.client() as client:
         again = [params] * on.repeat
         return in_process, http_trials.asked(client, server, http_trials.TIMELINE, again, warm=params)
 

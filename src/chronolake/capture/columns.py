@@ -350,6 +350,29 @@ SEARCH_HISTORY = Table(
         Column("elapsed_ms", "how long the answer took", "double precision", _DOUBLE, unit="ms"),
         Column("rows", "rows of the answer", "bigint", _BIG, unit="rows"),
         Column("searched_at", "when it was asked, UTC", _TIMESTAMP, _TIME, unit="UTC", nullable=False),
+        Column(
+            "project_count",
+            "how many projects it was about; null where it was about all",
+            "integer",
+            _INT,
+            since="0.2.0",
+        ),
+        Column(
+            "reason",
+            "the short code of why that engine answered: analytic, cached, rollup ...; null where nothing could",
+            "text",
+            _TEXT,
+            since="0.2.0",
+        ),
+        # Not `error`, which is the name of a function too.
+        Column("error_class", "class of the error; null where it was answered", "text", _TEXT, since="0.2.0"),
+        Column(
+            "rollups",
+            "the rollups that it was read from, with commas between them; null where there was none",
+            "text",
+            _TEXT,
+            since="0.2.0",
+        ),
     ),
 )
 

@@ -45,8 +45,8 @@ def ask(
             min_lsn=min_lsn,
             max_lag_s=max_lag,
         )
-        answer = asyncio.run(asked)
-    show(answer, question, as_json=as_json)
+        # Shown before the stores close, which writes down what was asked.
+        show(asyncio.run(asked), question, as_json=as_json)
 
 
 def sql(
@@ -57,7 +57,7 @@ def sql(
     """Run one read-only SELECT over the lake's tables, in a sandbox."""
     with open_reading(load()) as stores:
         answer = asyncio.run(stores.router.sql(text, scope=Scope.everything(), limit=limit))
-    show(answer, "sql", as_json=as_json)
+        show(answer, "sql", as_json=as_json)
 
 
 def show(answer: Answer, title: str, *, as_json: bool) -> None:

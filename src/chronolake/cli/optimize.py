@@ -7,13 +7,16 @@ import typer
 
 from chronolake.cli.ask import parameters
 from chronolake.cli.output import print_json, print_rows, stdout
+from chronolake.errors import InputError, ParameterInvalid
 from chronolake.lake import Refreshed
+from chronolake.query.optimizer import DAYS
 from chronolake.services import open_services
 from chronolake.settings import load
 
 app = typer.Typer(help="Make questions cheaper.", no_args_is_help=True)
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+_DAYS = Annotated[float, typer.Option(help="Days of the search history to look at.", min=0.001, max=3660)]
 
 
 @app.command(
@@ -75,6 +78,66 @@ def drop(name: Annotated[str, typer.Argument(help="As `chronolake optimize rollu
     with open_services(load()) as services:
         services.optimizer.drop(name)
     stdout.print(f"{name} is gone")
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake optimize advise\n\n  chronolake optimize advise --days 1 --json"
+)
+def advise(days: _DAYS = DAYS, as_json: _JSON = False) -> None:
+    """Propose rollups for what was asked of late: why, what they would take, and what they would save."""
+    with open_services(load()) as services:
+        found = services.optimizer.advise(days)
+    _show([proposal.document() for proposal in found], "Proposed", as_json=as_json)
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake optimize apply rollup_0123456789ab\n\n  chronolake optimize apply --all --dry-run"
+)
+def apply(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="As `chronolake optimize advise` names them.")
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="All that are proposed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")
+    ] = False,
+    days: _DAYS = DAYS,
+    as_json: _JSON = False,
+) -> None:
+    """Make rollups that are proposed; `undo` takes it back."""
+    if bool(names) == every:
+        raise InputError("say which rollups to make, or --all", hint="Proposed: chronolake optimize advise")
+    with open_services(load()) as services:
+        proposed = {proposal.name: proposal for proposal in services.optimizer.advise(days)}
+        if unknown := [name for name in names or () if name not in proposed]:
+            raise ParameterInvalid(
+                f"{unknown[0]} is not proposed", hint="See what is: chronolake optimize advise"
+            )
+        chosen = [proposed[name] for name in names] if names else list(proposed.values())
+        if dry_run:
+            _show([found.document() for found in chosen], "Rollups that would be made", as_json=as_json)
+            return
+        made = services.optimizer.apply(chosen)
+    _show_refreshed(made, "Made", as_json=as_json)
+
+
+@app.command(epilog="Example:\n\n  chronolake optimize undo 3")
+def undo(change_id: Annotated[int, typer.Argument(help="As `chronolake optimize log` numbers it.")]) -> None:
+    """Take a change back: drop the rollup that was made, or make again the one that was dropped."""
+    with open_services(load()) as services:
+        change = services.optimizer.undo(change_id)
+    stdout.print(f"{change.rollup} is {'gone' if change.action == 'make' else 'there again'}")
+
+
+@app.command(epilog="Example:\n\n  chronolake optimize log --json")
+def log(as_json: _JSON = False) -> None:
+    """List what was made and dropped, newest first: why, what was known before, and whether it was taken back."""
+    with open_services(load()) as services:
+        changes = [asdict(change) for change in services.optimizer.log()]
+    for change in changes:
+        del change["definition"]
+    _show(changes, "Changes", as_json=as_json)
 
 
 def _show_refreshed(done: list[Refreshed], title: str, *, as_json: bool) -> None:

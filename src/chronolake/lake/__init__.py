@@ -6,6 +6,7 @@ from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation
 from chronolake.lake.compaction import Merged
 from chronolake.lake.copies import TableCopy
 from chronolake.lake.deadline import interrupting
+from chronolake.lake.estimate import Estimate
 from chronolake.lake.lake import Lake
 from chronolake.lake.maintenance import LakeMaintenance
 from chronolake.lake.repairs import Repair, Repaired
@@ -20,6 +21,7 @@ from chronolake.lake.whole import WholeFiles
 __all__ = [
     "Applied",
     "Checkpoint",
+    "Estimate",
     "Lake",
     "LakeInfo",
     "LakeMaintenance",

@@ -22,6 +22,7 @@ from chronolake.errors import ChronolakeError, LakeError, LakeUnavailable
 from chronolake.lake.changes import ChangeWriter, TableChanges
 from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, Commit, DataFile, live_files
 from chronolake.lake.engine import identifier
+from chronolake.lake.estimate import Estimate, estimated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.keys import keys_of
 from chronolake.lake.layout import layout_of
@@ -99,7 +100,7 @@ class Rollups:
             LakeError: a column would have a type that the lake does not keep, or the engine refused.
             LakeBusy: another process committed at the same time.
         """
-        typed = self._typed(rollup)
+        typed = self.typed(rollup)
         if typed.name not in self._catalog.tables():
             self._evolve(created(typed.table, layout_of(typed.table, self._layout)))
         with self._catalog.reading() as conn:
@@ -108,6 +109,34 @@ class Rollups:
                 [typed.name, Jsonb(typed.document()), asked],
             )
         return self.refresh(typed.name)
+
+    def estimates(self, rollups: Sequence[Rollup]) -> dict[str, Estimate]:
+        """About what these would take, by name; each table of theirs is scanned once. They need their types.
+
+        Raises:
+            LakeError: the engine refused.
+        """
+        found: dict[str, Estimate] = {}
+        for source in sorted({rollup.source for rollup in rollups}):
+            alike = [rollup for rollup in rollups if rollup.source == source]
+            table_id = self._catalog.tables()[source].table_id
+            with self._catalog.reading() as conn:
+                files = live_files(conn, table_id)
+            with self._reading() as cursor:
+                told = estimated(cursor, alike, sum(file.live_rows for file in files))
+            found |= {rollup.name: estimate for rollup, estimate in zip(alike, told, strict=True)}
+        return found
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes that the cells of each rollup take, by name."""
+        names = [state.rollup.name for state in self.states()]
+        held = self._catalog.tables()
+        with self._catalog.reading() as conn:
+            return {
+                name: sum(file.bytes for file in live_files(conn, held[name].table_id))
+                for name in names
+                if name in held
+            }
 
     def drop(self, name: str) -> bool:
         """Forget a rollup and its cells; whether there was one. Files go once no kept snapshot needs them.
@@ -280,8 +309,12 @@ class Rollups:
             files.discard()
             raise
 
-    def _typed(self, rollup: Rollup) -> Rollup:
-        """The rollup with the engine's types of its columns."""
+    def typed(self, rollup: Rollup) -> Rollup:
+        """The rollup with the engine's types of its columns.
+
+        Raises:
+            LakeError: the engine refused, as where a column is gone.
+        """
         with self._reading() as cursor:
             told = cursor.execute(f"DESCRIBE {_statement(rollup, None)}").fetchall()
         kinds = {row[0]: kept_as(row[1]) for row in told}

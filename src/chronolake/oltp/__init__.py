@@ -8,10 +8,12 @@ from chronolake.oltp import (
     imports,
     ledger,
     moments,
+    optimizer_log,
     projects,
     quarantine,
     relations,
     rows,
+    searches,
     sync_tables,
 )
 from chronolake.oltp.database import Database, current_lsn, insert_lsn
@@ -32,9 +34,11 @@ __all__ = [
     "insert_lsn",
     "ledger",
     "moments",
+    "optimizer_log",
     "projects",
     "quarantine",
     "relations",
     "rows",
+    "searches",
     "sync_tables",
 ]

@@ -80,15 +80,17 @@ class Database:
                 yield cls(url=url, facts=facts, pool=pool)
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, *, wait_s: float | None = None) -> Iterator[Connection]:
         """A connection with a transaction: committed at the block's end, rolled back on an error.
+
+        A free one is waited for as long as CHRONOLAKE_DB_CONNECT_TIMEOUT_S says, or `wait_s`.
 
         Raises:
             DatabaseUnavailable: no connection, or it broke.
             DatabaseConflict: another transaction was in the way; the same again will do.
             DatabaseError: PostgreSQL refused.
         """
-        with _translated(), self._pool.connection() as conn:
+        with _translated(), self._pool.connection(wait_s) as conn:
             yield conn
 
     @contextmanager

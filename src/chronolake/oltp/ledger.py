@@ -1,7 +1,7 @@
 """The ledger: batches that are promised to the lake, and the message in the WAL that names each of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,7 +33,9 @@ class Backlog:
     """How far the lake is: `batches` wait for it, and it has everything that was committed before `covered_lsn`.
 
     That was so at `as_of`, `lag_s` seconds ago. All three are null for a lake that never followed the stream.
-    `snapshot_id` is its newest snapshot, null where there is no lake.
+    `snapshot_id` is its newest snapshot, null where there is no lake. `schema_version` is other whenever a table or a
+    column came or went, `catalog` is once the lake was made anew, and `changed` has by table the snapshot that changed
+    its rows last; a table that is not there has not changed since the catalog notes it.
     """
 
     batches: int
@@ -41,6 +43,9 @@ class Backlog:
     as_of: datetime | None
     lag_s: float | None
     snapshot_id: int | None
+    schema_version: int | None
+    catalog: int | None
+    changed: Mapping[str, int]
 
 
 def record(conn: Connection, batch: LedgerBatch) -> str:
@@ -99,4 +104,4 @@ def backlog(conn: Connection) -> Backlog:
     except UndefinedTable:
         if not within:
             conn.rollback()
-        return Backlog(len(pending(conn)), None, None, None, None)
+        return Backlog(len(pending(conn)), None, None, None, None, None, None, {})

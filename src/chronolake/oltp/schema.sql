@@ -233,10 +233,31 @@ CREATE TABLE search_history (
     engine text COLLATE "C",
     elapsed_ms double precision,
     rows bigint,
-    searched_at timestamp without time zone NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC')
+    searched_at timestamp without time zone NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC'),
+    project_count integer,
+    reason text COLLATE "C",
+    error_class text COLLATE "C",
+    rollups text COLLATE "C"
 );
 
 CREATE INDEX search_history_project_time_idx ON search_history (project_id, searched_at);
+-- Old rows go by their time, and what was asked of late is counted by it.
+CREATE INDEX search_history_time_idx ON search_history (searched_at);
+
+-- What the optimizer changed, and how to make the same rollup again.
+CREATE TABLE optimizer_log (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    done_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    action text NOT NULL CHECK (action IN ('make', 'drop')),
+    automatic boolean NOT NULL,
+    rollup text COLLATE "C" NOT NULL,
+    asked text NOT NULL,
+    why text NOT NULL,
+    definition jsonb NOT NULL,
+    -- What was known of it before: of a proposal its estimates, of a rollup its cells and bytes.
+    figures jsonb NOT NULL DEFAULT '{}',
+    undone_at timestamptz
+);
 
 -- Touched at a steady pace, so that a quiet database still moves the sync's place in the WAL on.
 CREATE TABLE sync_heartbeat (

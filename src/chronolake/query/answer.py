@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from chronolake.query.route import Engine
+from chronolake.query.route import Engine, Reason
 
 
 class Meta(BaseModel):
@@ -32,8 +32,12 @@ class Meta(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows as mappings, or the same as a table where SQL was asked for one, and where they come from."""
+    """Rows as mappings, or the same as a table where SQL was asked for one, and where they come from.
+
+    `code` is short for the reason that `meta` has in words.
+    """
 
     rows: list[dict[str, Any]]
     meta: Meta
+    code: Reason
     table: pa.Table | None = None

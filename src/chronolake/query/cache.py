@@ -1,9 +1,9 @@
 """The result cache: answers of the lake, kept for as long as they are true.
 
-A key names the question and its text, the parameters, the projects in scope, and the lake's snapshot. So an answer is
-never served to a scope that it was not computed for, nor once the lake has changed; nothing has to be thrown out in
-time, old keys are just no longer asked for. Two shelves: this process's memory, and Redis where there is one, which
-processes share. A Redis that fails is let alone for a while: answers come slower, not wrong.
+A key names the question and its text, the parameters, the projects in scope, and the state of the tables that are read.
+So an answer is never served to a scope that it was not computed for, nor once these tables have changed; nothing has to
+be thrown out in time, old keys are just no longer asked for. Two shelves: this process's memory, and Redis where there
+is one, which processes share. A Redis that fails is let alone for a while: answers come slower, not wrong.
 """
 
 import json
@@ -18,6 +18,7 @@ import pyarrow as pa
 import redis
 from pyarrow import ipc
 
+from chronolake.query.freshness import State
 from chronolake.query.question import Question
 from chronolake.query.question.columns import arrow_schema
 from chronolake.query.scope import Scope
@@ -35,11 +36,14 @@ _LARGEST_SHARE = 8
 _log = logs.get_logger(__name__)
 
 
-def key_of(question: Question, values: Mapping[str, Any], scope: Scope, snapshot_id: int) -> str:
-    """The name of an answer: equal for equal questions about equal data, and for no others."""
+def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: State) -> str:
+    """The name of an answer: equal for equal questions about equal data, and for no others.
+
+    `state` is that of the tables which the question reads, as `Freshness.of_tables` tells it.
+    """
     projects = None if scope.project_ids is None else sorted(scope.project_ids)
     told = [question.name, question.sql, sorted((name, str(value)) for name, value in values.items())]
-    words = json.dumps([*told, projects, snapshot_id], ensure_ascii=True)
+    words = json.dumps([*told, projects, state], ensure_ascii=True)
     return blake2b(words.encode(), digest_size=20).hexdigest()
 
 
@@ -81,6 +85,11 @@ class ResultCache:
             rows = _unpacked(packed, question)
         metrics.CACHE_LOOKUPS.labels(outcome=shelf).inc()
         return rows
+
+    def in_memory(self, key: str, question: Question) -> Rows | None:
+        """The rows of that name, if this process holds them; no look-up is counted."""
+        packed = self._from_memory(key)
+        return None if packed is None else _unpacked(packed, question)
 
     def put(self, key: str, question: Question, rows: Rows) -> None:
         """Keep the rows under that name, unless they are too many for the memory that there is."""

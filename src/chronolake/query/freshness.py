@@ -1,8 +1,10 @@
 """How fresh an answer is: one round trip to PostgreSQL, which knows how far the lake is and what it lacks."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from psycopg import Connection
 
@@ -14,13 +16,38 @@ from chronolake.oltp import ledger
 
 @dataclass(frozen=True)
 class Freshness:
-    """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL."""
+    """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL.
+
+    `schema_version`, `catalog` and `changed` tell which state a table is in: see `of_tables`.
+    """
 
     as_of_lsn: str | None
     as_of: datetime | None
     lag_s: float | None
     notes: tuple[str, ...] = ()
     snapshot_id: int | None = None
+    schema_version: int | None = None
+    catalog: int | None = None
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+    def of_tables(self, names: Collection[str]) -> "State | None":
+        """Which state these tables are in: while it stays the same, so does every answer from them. Null: unknown."""
+        if self.snapshot_id is None or self.schema_version is None or self.catalog is None:
+            return None
+        newest = max((self.changed.get(name, 0) for name in names), default=0)
+        return State(newest, self.schema_version, self.catalog)
+
+
+class State(NamedTuple):
+    """The newest snapshot that changed rows of any of some tables, the version of all tables' columns, and the catalog.
+
+    What else a lake takes in, and how it lays rows down, changes none of these. A lake that is made anew counts its
+    snapshots from the first again, in a catalog of another number.
+    """
+
+    changed_in: int
+    schema_version: int
+    catalog: int
 
 
 @dataclass(frozen=True)
@@ -96,4 +123,12 @@ def of_lake(conn: Connection) -> Freshness:
     if backlog.covered_lsn is None:
         note = "as_of_lsn, as_of and lag_s are unknown: the lake has not followed PostgreSQL yet"
         return Freshness(None, None, None, (note,))
-    return Freshness(backlog.covered_lsn, backlog.as_of, backlog.lag_s, snapshot_id=backlog.snapshot_id)
+    return Freshness(
+        backlog.covered_lsn,
+        backlog.as_of,
+        backlog.lag_s,
+        snapshot_id=backlog.snapshot_id,
+        schema_version=backlog.schema_version,
+        catalog=backlog.catalog,
+        changed=backlog.changed,
+    )

@@ -87,9 +87,11 @@ def as_of(*, asked: Engine | None, lake_off: str | None) -> Route:
 
 
 def cached(snapshot_id: int) -> Route:
-    """The answer that the lake gave already, of the very snapshot that is the newest."""
+    """The answer that the lake gave already, of tables whose rows have not changed since `snapshot_id`."""
     return Route(
-        Engine.DUCKDB, f"the lake has answered this of its newest snapshot, {snapshot_id}", Reason.CACHED
+        Engine.DUCKDB,
+        f"the lake has answered this, and what it read has not changed since snapshot {snapshot_id}",
+        Reason.CACHED,
     )
 
 

@@ -28,15 +28,16 @@ from chronolake.query.engines import (
     run_postgres,
     run_scanned,
 )
-from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
 from chronolake.query.rollup import Plan, Planner
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.scope import Scope
+from chronolake.query.search_history import SearchHistory
 from chronolake.query.shadow import Shadow
-from chronolake.query.text import bound, written
+from chronolake.query.text import bound, table_names, written
 from chronolake.query.workers import Workers
 from chronolake.settings import Settings
 from chronolake.telemetry import logs, metrics
@@ -69,6 +70,10 @@ class _Asked:
         """Whether the router chose: then another road may be taken, and the cache may answer."""
         return self.chosen.code is not route.Reason.ASKED
 
+    def state_of(self, fresh: Freshness) -> State | None:
+        """The state of the tables that it reads, in a lake that is so fresh."""
+        return fresh.of_tables(table_names(self.question, scoped=self.scope.project_ids is not None))
+
     @property
     def name(self) -> Hashable:
         """Equal for those that one answer serves at the same time."""
@@ -95,6 +100,7 @@ class HybridQueryRouter:
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
         self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
+        self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
         self._shadow = Shadow(settings.query.shadow_share)
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
@@ -108,11 +114,12 @@ class HybridQueryRouter:
         self.close()
 
     def close(self) -> None:
-        """Let running queries end; none can be asked after it."""
+        """Let running queries end, and write down what was asked; nothing can be asked after it."""
         self._shadow.close()
         self._front.close()
         self._workers.close()
         self._cache.close()
+        self._history.close()
 
     def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
         """Where a query of that type goes, and why; `params` may name an `engine`."""
@@ -172,7 +179,9 @@ class HybridQueryRouter:
                 self._shadow_of(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
+            self._history.failed(name, params, scope, started, error)
             raise
+        self._history.answered(name, params, asked.scope, started, answer)
         return answer
 
     async def sql(
@@ -187,11 +196,13 @@ class HybridQueryRouter:
             QueryTimeout: the deadline passed.
             EngineUnavailable: there is no lake, or too many queries wait.
         """
+        started = time.perf_counter()
         if self._lake is None:
-            raise self._no_lake("SQL is answered by the lake alone")
+            no_lake = self._no_lake("SQL is answered by the lake alone")
+            self._history.failed("sql", text, scope, started, no_lake)
+            raise no_lake
         lake, asked = self._lake, self._settings.query
         limits = adhoc.Limits(min(limit or asked.max_rows, asked.max_rows), asked.max_bytes, asked.timeout_s)
-        started = time.perf_counter()
 
         def work() -> Answer:
             found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
@@ -203,10 +214,13 @@ class HybridQueryRouter:
             return replace(answer, table=found.table)
 
         try:
-            return await self._workers.run(work)
+            answer = await self._workers.run(work)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
+            self._history.failed("sql", text, scope, started, error)
             raise
+        self._history.answered("sql", text, scope, started, answer)
+        return answer
 
     def _looked_up(
         self,
@@ -228,11 +242,12 @@ class HybridQueryRouter:
         with self._database.glance() as conn:
             fresh = freshness.of_lake(conn)
             asked = replace(asked, fresh=fresh)
-            if fresh.as_of_lsn is None or fresh.snapshot_id is None or demand.unmet(fresh) is not None:
+            state = asked.state_of(fresh)
+            if fresh.as_of_lsn is None or state is None or demand.unmet(fresh) is not None:
                 return asked, None
-            rows = self._cache.get(key_of(question, values, scope, fresh.snapshot_id), question)
+            rows = self._cache.get(key_of(question, values, scope, state), question)
             if rows is not None:
-                return asked, _answered(question.name, rows, route.cached(fresh.snapshot_id), fresh, started)
+                return asked, _answered(question.name, rows, route.cached(state.changed_in), fresh, started)
             made = rollup_states(conn)
         rolled = (
             self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
@@ -262,7 +277,7 @@ class HybridQueryRouter:
         if asked.at is not None:
             rows, fresh = self._past_rows(asked.question, asked.values, asked.scope, asked.at)
             return _answered(name, rows, chosen, fresh, asked.started)
-        if asked.rolled is not None and (answer := self._rolled_up(asked, asked.rolled)) is not None:
+        if (answer := self._kept_meanwhile(asked) or self._rolled_up(asked)) is not None:
             return answer
         run = self._runner(asked)
         try:
@@ -277,9 +292,21 @@ class HybridQueryRouter:
             self._keep(asked, rows, fresh)
         return _answered(name, rows, chosen, fresh, asked.started)
 
-    def _rolled_up(self, asked: _Asked, rolled: Plan) -> Answer | None:
-        """The answer from rollups; null where they cannot be read, as when one was dropped just now."""
-        if self._lake is None:
+    def _kept_meanwhile(self, asked: _Asked) -> Answer | None:
+        """The answer that somebody got between this one's look-up and now; a crowd has such."""
+        fresh = asked.fresh
+        state = None if fresh is None else asked.state_of(fresh)
+        if fresh is None or state is None:
+            return None
+        rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        if rows is None:
+            return None
+        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+
+    def _rolled_up(self, asked: _Asked) -> Answer | None:
+        """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
+        rolled = asked.rolled
+        if self._lake is None or rolled is None:
             return None
         try:
             rows = run_scanned(
@@ -292,6 +319,8 @@ class HybridQueryRouter:
         except LakeError as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
+        if rolled.fresh is asked.fresh:
+            self._keep(asked, rows, rolled.fresh)
         return _answered(
             asked.question.name,
             rows,
@@ -302,13 +331,11 @@ class HybridQueryRouter:
         )
 
     def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
-        """Keep an answer of the lake, if no commit came while it was computed: then its snapshot is known."""
+        """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of."""
         with self._database.glance() as conn:
-            snapshot_id = freshness.of_lake(conn).snapshot_id
-        if snapshot_id is not None and snapshot_id == before.snapshot_id:
-            self._cache.put(
-                key_of(asked.question, asked.values, asked.scope, snapshot_id), asked.question, rows
-            )
+            state = asked.state_of(freshness.of_lake(conn))
+        if state is not None and state == asked.state_of(before):
+            self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
 
     def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = asked.scope.project_ids is not None
@@ -352,7 +379,7 @@ class HybridQueryRouter:
             rolled = self._planner.plan(
                 asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
             )
-            answer = rolled and self._rolled_up(asked, rolled)
+            answer = self._rolled_up(replace(asked, fresh=fresh, rolled=rolled))
             return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
 
         self._shadow.maybe(asked.question.name, truth, lake)
@@ -405,7 +432,7 @@ def _answered(
         truncated=truncated,
         notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
     )
-    return Answer(rows=rows, meta=meta)
+    return Answer(rows=rows, meta=meta, code=chosen.code)
 
 
 def _past(as_of: object) -> datetime:

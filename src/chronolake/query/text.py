@@ -89,6 +89,15 @@ def tables_read(tree: exp.Expr) -> Iterator[exp.Table]:
     yield from _unresolved(tree, frozenset())
 
 
+@lru_cache(maxsize=256)
+def table_names(question: Question, *, scoped: bool) -> frozenset[str]:
+    """The tables whose rows decide the question's answer; `scoped` as `written` has it."""
+    names = frozenset(table.name.lower() for table in tables_read(question.tree))
+    # Rows of no project show where a capture in sight has the same key: then captures decide, too.
+    seen_through_captures = scoped and any(TABLES[name].project_by is None for name in names)
+    return names | {CDX_RECORDS.name} if seen_through_captures else names
+
+
 def known_table(table: exp.Table) -> bool:
     """Whether it is one of the lake's tables, by its bare name."""
     bare = (

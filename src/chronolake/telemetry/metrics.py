@@ -76,6 +76,13 @@ SHADOWED = _declare(
     "answers",
     ("outcome",),
 )
+SEARCHES = _declare(
+    Counter,
+    "chronolake_search_history_total",
+    "Questions for the search history by outcome: written, refused (by PostgreSQL), crowded_out (too many waited).",
+    "questions",
+    ("outcome",),
+)
 CACHE_LOOKUPS = _declare(
     Counter,
     "chronolake_cache_lookups_total",

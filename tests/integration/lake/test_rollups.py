@@ -9,6 +9,7 @@ import pytest
 
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.errors import LakeError
+from chronolake.lake import estimate
 from chronolake.lake.changes import TableChanges
 from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.compaction import Limits
@@ -182,6 +183,25 @@ def test_a_rollup_that_was_forgotten_is_gone(lake, captures, ask):
     assert rollups.states() == []
     assert ask(lake, "SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'rollup%'") == [(0,)]
     assert rollups.make(BY_MONTH, asked="a test").cells
+
+
+def test_what_a_rollup_would_take_is_told_before_it_is_made(lake, captures, monkeypatch):
+    rollups = lake.rollups()
+    typed = [rollups.typed(rollup) for rollup in ROLLUPS]
+    assert {(told.cells, told.rows) for told in rollups.estimates(typed).values()} == {(0, 0)}
+    lake.append(CDX_RECORDS, captures(60_000))
+    told = rollups.estimates(typed)
+    made = {refreshed.name: refreshed.cells for refreshed in (rollups.make(r, asked="t") for r in ROLLUPS)}
+    sizes = rollups.sizes()
+    for name, cells in made.items():
+        assert told[name].rows == 60_000
+        assert 0.8 * cells <= told[name].cells <= 1.25 * cells
+        assert cells < 1000 or sizes[name] / 2 < told[name].bytes < sizes[name] * 2
+    # Of a part of the rows it can be off by the square root of what the part is of the whole.
+    monkeypatch.setattr(estimate, "SAMPLE_ROWS", 40_000)
+    of_part = rollups.estimates(typed)
+    for name, cells in made.items():
+        assert cells / 3 < of_part[name].cells < cells * 3
 
 
 def test_a_column_that_the_lake_does_not_keep_is_refused(lake):

@@ -376,6 +376,13 @@ def append_again(lake, filled):
 
 
 @pytest.fixture
+def append_attempts(lake, filled):
+    """Bring some attempts into the lake once more; captures stay as they are."""
+    table, batch = small_tables(*filled)[1]
+    return lambda: lake.append(table, batch.slice(0, 5))
+
+
+@pytest.fixture
 def make_router(database, make_settings):
     opened = []
 

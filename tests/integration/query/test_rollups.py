@@ -9,8 +9,8 @@ from chronolake.query import QUESTIONS, QueryOptimizer, Scope
 
 
 @pytest.fixture(scope="module")
-def optimizer(database, lake, filled):
-    return QueryOptimizer(database=database, lake=lake)
+def optimizer(database, lake, filled, make_settings):
+    return QueryOptimizer(database=database, lake=lake, settings=make_settings())
 
 
 @pytest.fixture(scope="module")

@@ -31,11 +31,10 @@ def outcomes():
 
 
 async def test_the_captures_and_the_rollups_are_compared_with_the_truth(
-    make_router, lake, database, filled, follow, outcomes
+    make_router, make_settings, lake, database, filled, follow, outcomes
 ):
-    QueryOptimizer(database=database, lake=lake).make(
-        QueryOptimizer(database=database, lake=lake).rollups_for("source_trend", {}, by_project=False)
-    )
+    optimizer = QueryOptimizer(database=database, lake=lake, settings=make_settings())
+    optimizer.make(optimizer.rollups_for("source_trend", {}, by_project=False))
     follow()
     router = make_router(lake, CHRONOLAKE_SHADOW_SHARE=1)
     assert (await router.ask("source_trend", {}, scope=EVERYTHING)).meta.rollups

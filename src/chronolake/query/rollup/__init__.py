@@ -2,7 +2,7 @@
 
 from chronolake.query.rollup.block import Block, blocks, shaped
 from chronolake.query.rollup.deriving import derived
-from chronolake.query.rollup.plan import Plan, Planner
+from chronolake.query.rollup.plan import Plan, Planner, shape_of
 from chronolake.query.rollup.rewriting import Rewritten, rewritten
 
-__all__ = ["Block", "Plan", "Planner", "Rewritten", "blocks", "derived", "rewritten", "shaped"]
+__all__ = ["Block", "Plan", "Planner", "Rewritten", "blocks", "derived", "rewritten", "shape_of", "shaped"]

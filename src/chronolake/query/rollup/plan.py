@@ -66,8 +66,7 @@ class Planner:
         if not usable:
             return None
         projects = None if scope.project_ids is None else len(scope.project_ids) == 1
-        shape = tuple((name, _mark(value)) for name, value in sorted(values.items()))
-        key = (question.name, shape, projects, tuple(usable))
+        key = (question.name, shape_of(values), projects, tuple(usable))
         if key not in self._kept:
             while len(self._kept) >= KEPT_STATEMENTS:
                 self._kept.pop(next(iter(self._kept)), None)
@@ -97,6 +96,11 @@ def _over(
         tuple(sorted(tables)),
         frozenset(node.name for node in tree.find_all(exp.Placeholder)),
     )
+
+
+def shape_of(values: Mapping[str, Any]) -> Hashable:
+    """Equal for values with which a question reads from the same rollups, by the same text."""
+    return tuple((name, _mark(value)) for name, value in sorted(values.items()))
 
 
 def _mark(value: object) -> Hashable:

@@ -1,0 +1,76 @@
+"""The optimizer's log: what it changed, why, and what is needed to take it back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from chronolake.oltp.statements import one, statement
+
+#: Key of the advisory lock of whoever optimizes by itself: "opti" in ASCII.
+ALONE = 0x6F707469
+
+Action = Literal["make", "drop"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One rollup that was made or dropped. `figures` are what was known of it before."""
+
+    id: int
+    done_at: datetime
+    action: Action
+    automatic: bool
+    rollup: str
+    asked: str
+    why: str
+    definition: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    undone_at: datetime | None
+
+
+def alone(conn: Connection) -> bool:
+    """Whether nobody else optimizes by itself until this transaction ends."""
+    return bool(one(conn, "optimizer_alone", {"key": ALONE})[0])
+
+
+def add(
+    conn: Connection,
+    *,
+    action: Action,
+    automatic: bool,
+    rollup: str,
+    asked: str,
+    why: str,
+    definition: Mapping[str, Any],
+    figures: Mapping[str, Any],
+) -> int:
+    """Note a change that is about to be made; its number."""
+    values = {
+        "action": action,
+        "automatic": automatic,
+        "rollup": rollup,
+        "asked": asked,
+        "why": why,
+        "definition": Jsonb(definition),
+        "figures": Jsonb(figures),
+    }
+    return int(one(conn, "optimizer_log_add", values)[0])
+
+
+def remove(conn: Connection, change_id: int) -> None:
+    """Take back the note of a change that could not be made."""
+    conn.execute(statement("optimizer_log_remove"), {"id": change_id})
+
+
+def mark_undone(conn: Connection, change_id: int) -> None:
+    """Note that a change was taken back."""
+    conn.execute(statement("optimizer_log_undone"), {"id": change_id})
+
+
+def listed(conn: Connection, change_id: int | None = None) -> list[Change]:
+    """Changes that were made, newest first; the one of that number alone, where one is given."""
+    return [Change(*row) for row in conn.execute(statement("optimizer_log_listed"), {"id": change_id})]

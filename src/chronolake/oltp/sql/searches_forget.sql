@@ -1,0 +1,8 @@
+-- Let go of questions that were asked long ago, some at a time; none while no row is an interval older than that, so that
+-- of many processes one does it, and seldom.
+DELETE FROM search_history
+WHERE id IN (
+    SELECT id FROM search_history WHERE searched_at < %(before)s ORDER BY searched_at LIMIT %(most)s
+) AND EXISTS (
+    SELECT FROM search_history WHERE searched_at < %(before)s - %(interval)s
+)
