@@ -15,7 +15,7 @@ BASE = "duckdb_file"
 
 ENGINES = {
     "postgres": "PostgreSQL, our tables and indexes",
-    "lake": "our lake, the same SQL by `Lake.cursor()`",
+    "lake": "our lake, the same SQL over the files of its newest snapshot",
     "duckdb_file": "bare DuckDB over one sorted Parquet file",
     "clickhouse": "ClickHouse MergeTree, by chdb",
 }
