@@ -28,6 +28,7 @@ FILLED_WITH = {
     "fill_attempts": "archive_request_attempts",
     "fill_pages": "pages",
     "fill_metrics": "metric_samples",
+    "fill_searches": "search_history",
 }
 #: Project of the captures that are ingested while the questions are asked.
 INGEST_PROJECT = "generated-meanwhile"
