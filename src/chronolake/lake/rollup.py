@@ -151,7 +151,8 @@ class RollupState:
     """A rollup and how far it is. `asked` says what it was made for.
 
     `current`: no row of its table has changed since the snapshot that its cells are true of; `held_in` is the first
-    that has these cells, which is a later one. `error` is what kept the newest refresh from being done, null where it was.
+    that has these cells, which is a later one. `error` is what kept the newest refresh from being done, null where it
+    was.
     """
 
     rollup: Rollup
