@@ -46,9 +46,10 @@ test: setup  ## everything that `check` does, and every test
 test-chaos: setup  ## break everything at random and compare: SEEDS=2000 by default, the result in docs/results/chaos.md
 	$(BIN)/python -m chronolake.testing.chaos --seeds $(or $(SEEDS),2000) --report docs/results/chaos.md
 
-bench: setup  ## time the plan's targets and the design's questions; SCALE=1000000 rows, TARGETS=50000000 at most
+bench: setup  ## time the plan's targets, every engine and the questions over HTTP; SCALE=1000000 rows, TARGETS=50000000 at most
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement lock/bench.txt
 	$(BIN)/chronolake bench run --rows $(or $(SCALE),1000000) --targets-up-to $(or $(TARGETS),50000000) --out docs/results
+	$(BIN)/chronolake bench questions --rows $(or $(SCALE),1000000) --out docs/results
 
 lock:  ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \

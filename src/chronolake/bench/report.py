@@ -1,20 +1,21 @@
 """What a benchmark found, as a JSON document and as Markdown that is read without it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from chronolake.bench.environment import Environment
 from chronolake.bench.targets import TargetResult
-from chronolake.bench.timing import CaseResult, Timing
+from chronolake.bench.timing import CaseResult
+from chronolake.bench.writing import bytes_of, count_of, spread_of, table_of, time_of
 
 #: The engine that ratios are taken to.
 BASE = "duckdb_file"
 
 ENGINES = {
     "postgres": "PostgreSQL, our tables and indexes",
-    "lake": "our lake, the same SQL by `Lake.cursor()`",
+    "lake": "our lake, the same SQL over the files of its newest snapshot",
     "duckdb_file": "bare DuckDB over one sorted Parquet file",
     "clickhouse": "ClickHouse MergeTree, by chdb",
 }
@@ -105,7 +106,7 @@ class BenchReport:
         """The report for readers."""
         return "\n".join(
             [
-                f"# Benchmark on {_count(self.rows)} captures",
+                f"# Benchmark on {count_of(self.rows)} captures",
                 "",
                 *self._about(),
                 "",
@@ -134,7 +135,7 @@ class BenchReport:
         yield f"- date: {self.date:%Y-%m-%d %H:%M} UTC; commit: {machine.commit or 'unknown'}"
         yield f"- command: `{self.command}` (seed {self.seed})"
         yield (
-            f"- machine: {machine.cpu}, {machine.cores} cores, {_bytes(machine.memory_bytes)} memory;"
+            f"- machine: {machine.cpu}, {machine.cores} cores, {bytes_of(machine.memory_bytes)} memory;"
             f" {machine.system}; Python {machine.python}"
         )
         yield f"- versions: {versions}"
@@ -143,22 +144,22 @@ class BenchReport:
             f"- each question: one run to check and warm, then {self.repeat} timed rounds, in each of which"
             " every engine runs once"
         )
-        yield f"- the one domain: `{self.domain}` with {_count(self.domain_captures)} captures"
+        yield f"- the one domain: `{self.domain}` with {count_of(self.domain_captures)} captures"
         if self.clickhouse:
             yield f"- ClickHouse was not measured: {self.clickhouse}"
         yield "- engines: " + "; ".join(f"**{name}** {meaning}" for name, meaning in ENGINES.items())
 
     def _targets(self) -> Iterator[str]:
-        yield from _table(
+        yield from table_of(
             ("target", "asked as", "limit", "the plan's scale", "scale that ran", "median", "verdict"),
             [
                 (
                     result.target.name,
                     result.target.case,
-                    _time(result.target.limit_s),
-                    _count(result.target.rows),
-                    _count(result.rows) if result.rows else "-",
-                    _spread(result.timing) if result.timing.runs_s else "-",
+                    time_of(result.target.limit_s),
+                    count_of(result.target.rows),
+                    count_of(result.rows) if result.rows else "-",
+                    spread_of(result.timing) if result.timing.runs_s else "-",
                     f"**{result.verdict}**",
                 )
                 for result in self.targets
@@ -168,7 +169,7 @@ class BenchReport:
     def _cases(self) -> Iterator[str]:
         names = [name for name in ENGINES if any(case.of(name) for case in self.cases)]
         lines = [(case.meaning, *(_cell(case, name) for name in names)) for case in self.cases]
-        yield from _table(("question", *names), lines)
+        yield from table_of(("question", *names), lines)
         wrong = [(case, timing) for case in self.cases for timing in case.timings if timing.error]
         if wrong:
             yield ""
@@ -177,43 +178,43 @@ class BenchReport:
 
     def _stores(self) -> Iterator[str]:
         ingest, sizes, loads = self.ingest, self.sizes, self.loads
-        yield from _table(
+        yield from table_of(
             ("measure", "value"),
             [
                 (
-                    f"ingest of {_count(self.ingest_rows)} CDX lines (gzip), dual write, indexes on; median of three",
-                    f"{_count(round(ingest.captures_per_s))} captures/s in {_time(ingest.elapsed_s)}",
+                    f"ingest of {count_of(self.ingest_rows)} CDX lines (gzip), dual write, indexes on; median of three",
+                    f"{count_of(round(ingest.captures_per_s))} captures/s in {time_of(ingest.elapsed_s)}",
                 ),
                 (
                     "of its lines",
-                    f"{_count(ingest.stored)} stored, {_count(ingest.rejected)} rejected",
+                    f"{count_of(ingest.stored)} stored, {count_of(ingest.rejected)} rejected",
                 ),
-                ("its peak memory, without the server", _bytes(ingest.peak_memory_bytes)),
+                ("its peak memory, without the server", bytes_of(ingest.peak_memory_bytes)),
                 (
                     "the same file again",
-                    f"{_count(ingest.second_stored)} stored ({_time(ingest.second_elapsed_s)})",
+                    f"{count_of(ingest.second_stored)} stored ({time_of(ingest.second_elapsed_s)})",
                 ),
                 (
                     "lake alone, drawing included",
-                    f"{_count(round(self.rows / loads.lake_s))} captures/s ({_time(loads.lake_s)})",
+                    f"{count_of(round(self.rows / loads.lake_s))} captures/s ({time_of(loads.lake_s)})",
                 ),
                 (
                     "PostgreSQL alone by COPY, drawing and VACUUM included",
-                    f"{_count(round(self.rows / loads.postgres_s))} captures/s ({_time(loads.postgres_s)})",
+                    f"{count_of(round(self.rows / loads.postgres_s))} captures/s ({time_of(loads.postgres_s)})",
                 ),
                 (
                     "merging the lake's files",
-                    f"{_count(loads.compaction_files)} files in {_time(loads.compaction_s)}",
+                    f"{count_of(loads.compaction_files)} files in {time_of(loads.compaction_s)}",
                 ),
-                ("for which commits would have waited, at most", _time(loads.compaction_swap_s)),
-                ("lake", f"{_bytes(sizes.lake_bytes)} in {_count(sizes.lake_files)} files"),
+                ("for which commits would have waited, at most", time_of(loads.compaction_swap_s)),
+                ("lake", f"{bytes_of(sizes.lake_bytes)} in {count_of(sizes.lake_files)} files"),
                 (
                     "PostgreSQL with indexes",
-                    f"{_bytes(sizes.postgres_bytes)} (table alone {_bytes(sizes.postgres_table_bytes)})",
+                    f"{bytes_of(sizes.postgres_bytes)} (table alone {bytes_of(sizes.postgres_table_bytes)})",
                 ),
-                ("one sorted Parquet file", _bytes(sizes.sorted_file_bytes)),
+                ("one sorted Parquet file", bytes_of(sizes.sorted_file_bytes)),
                 ("the lake is smaller than PostgreSQL by", f"{sizes.saved:.1%}"),
-                ("peak memory of the measuring process", _bytes(self.peak_memory_bytes)),
+                ("peak memory of the measuring process", bytes_of(self.peak_memory_bytes)),
             ],
         )
         yield ""
@@ -250,34 +251,5 @@ def _cell(case: CaseResult, engine: str) -> str:
     if timing.median_s is None:
         return "not timed"
     ratio = case.ratio(engine, BASE)
-    text = _spread(timing)
+    text = spread_of(timing)
     return text if ratio is None or engine == BASE else f"{text}, {ratio:.1f}x"
-
-
-def _spread(timing: Timing) -> str:
-    return f"{_time(timing.median_s)} ({_time(timing.min_s)} to {_time(timing.max_s)})"
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "---|" * len(head)
-    for line in lines:
-        yield "| " + " | ".join(line) + " |"
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
-
-
-def _bytes(number: int) -> str:
-    return (
-        f"{number / 1e6:,.1f} MB".replace(",", " ") if number < 10_000_000_000 else f"{number / 1e9:.1f} GB"
-    )

@@ -119,15 +119,15 @@ def _compare(
         )
 
 
-def own_settings(settings: Settings, home: Path) -> Settings:
-    """The settings in force, for a home, a server and a lake of the run's own."""
+def own_settings(settings: Settings, home: Path, **variables: object) -> Settings:
+    """The settings in force, for a home, a server and a lake of the run's own; `variables` are set beside."""
     kept = {
         line.variable: line.value
         for line in show(settings)
         if line.variable in TOLD and line.variable in settings.origins
     }
     scratch = home / "duckdb" / "bench.db"
-    return load(kept, CHRONOLAKE_HOME=str(home), DUCKDB_DATABASE_PATH=str(scratch))
+    return load(kept, CHRONOLAKE_HOME=str(home), DUCKDB_DATABASE_PATH=str(scratch), **variables)
 
 
 def _check_room(settings: Settings, rows: int, targets_up_to: int | None, plan: Sequence[PlanTarget]) -> None:

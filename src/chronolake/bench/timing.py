@@ -4,6 +4,7 @@ Round after round each engine runs once, and each round begins with another engi
 meanwhile falls on all of them alike. An answer that differs from the reference's is an error, not a time.
 """
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ class Timing:
         """The slowest run."""
         return max(self.runs_s, default=None)
 
+    @property
+    def p95_s(self) -> float | None:
+        """What 95 % of the runs do not exceed."""
+        return self.quantile_s(0.95)
+
+    def quantile_s(self, share: float) -> float | None:
+        """What that share of the runs do not exceed, each of them a time that was measured."""
+        if not self.runs_s:
+            return None
+        return sorted(self.runs_s)[max(0, math.ceil(share * len(self.runs_s)) - 1)]
+
 
 @dataclass(frozen=True)
 class CaseResult:
@@ -68,10 +80,13 @@ class CaseResult:
         return one.median_s / two.median_s
 
 
-def measure(case: Case, repeat: int, reference: str, clock: Clock) -> CaseResult:
+def measure(
+    case: Case, repeat: int, reference: str, clock: Clock, *, before: Callable[[], None] = lambda: None
+) -> CaseResult:
     """Check and warm every engine once, then time each `repeat` times.
 
-    `reference` names the engine whose answer is right; it must answer.
+    `reference` names the engine whose answer is right; it must answer. `before` is done before each timed run and not
+    timed.
     """
     expected = case.engines[reference]()
     errors: dict[str, str] = {}
@@ -82,6 +97,7 @@ def measure(case: Case, repeat: int, reference: str, clock: Clock) -> CaseResult
     runs: dict[str, list[float]] = {name: [] for name in sound}
     for turn in range(repeat):
         for name in _rotated(sound, turn):
+            before()
             started = clock.monotonic()
             case.engines[name]()
             runs[name].append(clock.monotonic() - started)

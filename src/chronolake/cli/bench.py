@@ -4,13 +4,16 @@ What measures is imported by the command that needs it: other commands need not 
 """
 
 from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chronolake.bench.scale import HUGE_ROWS, IDLE_S
-from chronolake.cli.output import print_json, print_rows
+from chronolake.cli.output import print_json, print_rows, stderr
+from chronolake.errors import SettingsError
 from chronolake.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Generated captures, and the measure of every engine.")
@@ -101,3 +104,43 @@ def sync(
         print_json(measures)
     else:
         print_rows([measures], title="Sync")
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake bench questions --rows 1000000 --out results\n\n"
+    "  chronolake bench questions --rows 10000000 --home bench-home"
+)
+def questions(
+    *,
+    rows: Annotated[int, typer.Option(help="Captures to measure on.", min=10_000)] = 1_000_000,
+    clients: Annotated[int, typer.Option(help="Clients that ask at once.", min=1, max=1000)] = 50,
+    seconds: Annotated[float, typer.Option(help="Seconds for which they ask.", min=1)] = 60,
+    repeat: Annotated[int, typer.Option(help="Times each question is asked.", min=5, max=900)] = 50,
+    out: Annotated[Path, typer.Option(help="Folder for the report, Markdown and JSON.")] = Path("bench-out"),
+    home: Annotated[
+        Path | None,
+        typer.Option(help="Home to fill and keep, or one that an earlier run with as many rows filled."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report's JSON instead of its Markdown.")
+    ] = False,
+) -> None:
+    """Measure the questions as users meet them, over HTTP, and judge them by what they must reach."""
+    if find_spec("httpx") is None:
+        raise SettingsError("the package httpx is not installed", hint="Install the extra: chronolake[bench]")
+    from chronolake.bench import questioning  # noqa: PLC0415
+
+    report = questioning.run(
+        rows=rows,
+        out=out,
+        settings=load(),
+        clients=clients,
+        seconds=seconds,
+        repeat=repeat,
+        home=home,
+        told=lambda what: stderr.print(f"{datetime.now(UTC):%H:%M:%S} {what}"),
+    )
+    if as_json:
+        print_json(report.document())
+    else:
+        typer.echo(report.markdown())

@@ -19,14 +19,15 @@ from psycopg.errors import UndefinedTable
 from chronolake.capture.columns import DUCKDB_TYPES, TABLES, Column, Table
 from chronolake.errors import LakeError
 
-#: In the catalog's schema. `snapshot_id` is the one that the cells are true of, null before they were ever made;
-#: `lsn` and `noted_at` are the stream's checkpoint in it.
+#: In the catalog's schema. `snapshot_id` is the one that the cells are true of, null before they were ever made,
+#: `held_in` the first that has them; `lsn` and `noted_at` are the stream's checkpoint in the former.
 OWN_TABLE = """
 CREATE TABLE IF NOT EXISTS chronolake_rollups (
     name text PRIMARY KEY,
     definition jsonb NOT NULL,
     asked text NOT NULL,
     snapshot_id bigint,
+    held_in bigint,
     lsn pg_lsn,
     noted_at timestamptz,
     cells bigint,
@@ -149,13 +150,15 @@ class Rollup:
 class RollupState:
     """A rollup and how far it is. `asked` says what it was made for.
 
-    `current`: no row of its table has changed since the snapshot that its cells are true of. `error` is what kept the
-    newest refresh from being done, null where it was.
+    `current`: no row of its table has changed since the snapshot that its cells are true of; `held_in` is the first
+    that has these cells, which is a later one. `error` is what kept the newest refresh from being done, null where it
+    was.
     """
 
     rollup: Rollup
     asked: str
     snapshot_id: int | None
+    held_in: int | None
     current: bool
     lsn: str | None
     noted_at: datetime | None
@@ -191,7 +194,7 @@ def states(conn: Connection, schema: str) -> list[RollupState]:
     try:
         rows = conn.execute(
             f"""
-            SELECT r.definition::text, r.asked, r.snapshot_id,
+            SELECT r.definition::text, r.asked, r.snapshot_id, r.held_in,
                 coalesce(r.snapshot_id >= coalesce(c.snapshot_id, 0), false),
                 r.lsn::text, r.noted_at, r.cells, r.seconds, r.error, r.refreshed_at
             FROM {schema}.chronolake_rollups r

@@ -300,8 +300,9 @@ class Rollups:
             with self._reading() as cursor, self._catalog.commit() as commit:
                 write(commit, files, cursor)
                 cells = sum(file.live_rows for file in commit.live(rollup.table))
-                _note(commit.conn, rollup.name, moment, cells=cells, seconds=time.perf_counter() - started)
-                commit.finish()
+                held_in = commit.finish()
+                seconds = time.perf_counter() - started
+                _note(commit.conn, rollup.name, moment, held_in=held_in, cells=cells, seconds=seconds)
         except LakeUnavailable:
             # The commit may have happened: files that no snapshot knows cost room, missing ones cells.
             raise
@@ -341,15 +342,21 @@ def _now(conn: Connection) -> _Moment:
 
 
 def _note(
-    conn: Connection, name: str, moment: _Moment, *, cells: int | None = None, seconds: float | None = None
+    conn: Connection,
+    name: str,
+    moment: _Moment,
+    *,
+    held_in: int | None = None,
+    cells: int | None = None,
+    seconds: float | None = None,
 ) -> None:
-    """Write down the snapshot that a rollup is true of; `cells` and `seconds` where it was refreshed."""
+    """Write down the snapshot that a rollup is true of; the rest where its cells were computed."""
     conn.execute(
         "UPDATE chronolake_rollups SET snapshot_id = %(snapshot_id)s, lsn = %(lsn)s, noted_at = %(noted_at)s,"
-        " error = NULL, cells = coalesce(%(cells)s, cells), seconds = coalesce(%(seconds)s, seconds),"
-        " refreshed_at = CASE WHEN %(seconds)s::float8 IS NULL THEN refreshed_at ELSE clock_timestamp() END"
-        " WHERE name = %(name)s",
-        vars(moment) | {"name": name, "cells": cells, "seconds": seconds},
+        " error = NULL, held_in = coalesce(%(held_in)s, held_in), cells = coalesce(%(cells)s, cells),"
+        " seconds = coalesce(%(seconds)s, seconds), refreshed_at ="
+        " CASE WHEN %(seconds)s::float8 IS NULL THEN refreshed_at ELSE clock_timestamp() END WHERE name = %(name)s",
+        vars(moment) | {"name": name, "held_in": held_in, "cells": cells, "seconds": seconds},
     )
 
 

@@ -66,6 +66,11 @@ def moment(database: Database) -> Iterator[Moment]:
         yield Moment(database, conn, lsn, snapshot)
 
 
+def hurry(conn: Connection) -> None:
+    """Ask, by the WAL, whoever brings the stream to the lake not to linger."""
+    conn.execute(statement("wal_hurry"))
+
+
 def writers_ended(database: Database, postgres_table: str, *, timeout_s: float) -> bool:
     """Wait until everybody has ended who may have changed the table by now; whether they have, within `timeout_s`.
 

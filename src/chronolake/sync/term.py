@@ -66,6 +66,8 @@ BEHIND_LINGER_S = 1.0
 #: Staged rows that are worth a commit; fewer wait for BATCH_LINGER_S, or until somebody waits for them.
 BATCH_ROWS = 500_000
 BATCH_LINGER_S = 5.0
+#: For so long nothing lingers after somebody has asked for haste: what he waits for may come a moment later.
+HURRY_S = 1.0
 #: How long a round waits for the stream while nothing comes.
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.
@@ -129,6 +131,7 @@ class Term:
         #: tables that are published no more, and the LSN up to which the stream may still bring changes of them
         self._leaving: dict[str, int] = {}
         self._repairs_at = 0.0
+        self._hurried_until = 0.0
         #: by table, where PostgreSQL was when rows were asked of it that the lake's commit holds
         self._refetched: dict[str, int] = {}
         #: whether a table of the registry is to be copied, which is done where a term begins: nothing that was read
@@ -170,6 +173,7 @@ class Term:
                 self._watermark = max(self._watermark, event)
             else:
                 self._take(event)
+        hurried = hurried or time.monotonic() < self._hurried_until
         if self._is_due(hurried=hurried, at_hand=bool(items)):
             self._flush()
         if self._batches_are_due(hurried=hurried):
@@ -259,6 +263,8 @@ class Term:
         if any(TABLES[batch.table_name].postgres_table in tables for batch in earlier):
             self._bring_batches(transaction.commit_lsn)
         self._follow_shapes(transaction)
+        if transaction.hurries:
+            self._hurried_until = time.monotonic() + HURRY_S
         if not self._stretch.transactions:
             # What came while the last stretch was applied has waited long enough.
             self._stretch_since = self._receiver.came_at

@@ -26,6 +26,8 @@ from chronolake.sync.spool import Spool, Spools
 
 #: Prefix of the message by which a dual-write transaction names its staged batch.
 BATCH_PREFIX = "chronolake.batch"
+#: Prefix of the message by which somebody who waits for the lake asks whoever leads not to linger.
+HURRY_PREFIX = "chronolake.hurry"
 _ROWS = frozenset(b"IUD")
 #: Rows of a streamed transaction that are handed on together; a bound on memory.
 ROWS_PER_PIECE = 100_000
@@ -67,6 +69,8 @@ class Transaction:
     bytes: int
     #: of a transaction that was streamed before it committed, whose rows are not in `parts`
     spool: Spool | None = None
+    #: whether somebody waits for what was committed before it
+    hurries: bool = False
 
 
 @dataclass
@@ -79,6 +83,7 @@ class _Open:
     batch: dict[str, object] | None = None
     rows: int = 0
     bytes: int = 0
+    hurries: bool = False
 
 
 class Assembler:
@@ -164,6 +169,7 @@ class Assembler:
                         held.batch,
                         held.rows,
                         held.bytes,
+                        hurries=held.hurries,
                     )
                 case StreamStart():
                     self._block = message.xid
@@ -223,6 +229,7 @@ def _statement(held: _Open | None, item: bytes, relations: dict[int, Relation], 
                 held.segments.pop(oid, None)
         case LogicalMessage() if held is not None:
             held.batch = _batch_of(message) or held.batch
+            held.hurries = held.hurries or message.prefix == HURRY_PREFIX
         case _:
             return
 

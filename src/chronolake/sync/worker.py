@@ -17,7 +17,7 @@ from chronolake.errors import DatabaseConflict, LakeBusy, StorageFull, SyncError
 from chronolake.lake import Lake, Repaired
 from chronolake.loop import Loop, LoopState, running
 from chronolake.lsn import format_lsn, parse_lsn
-from chronolake.oltp import Database, backfills, current_lsn, replication
+from chronolake.oltp import Database, backfills, current_lsn, moments, replication
 from chronolake.oltp.replication import ReplicationConnection
 from chronolake.settings import Settings
 from chronolake.sync.backfill import Backfill, Stopped
@@ -35,6 +35,9 @@ from chronolake.telemetry import logs, metrics
 
 #: How often `reach` looks.
 _REACH_POLL_S = 0.02
+#: After so long it asks whoever leads for haste, and again as often as that holds.
+_HURRY_AFTER_S = 0.1
+_HURRY_EVERY_S = 1.0
 
 _log = logs.get_logger(__name__)
 
@@ -131,6 +134,7 @@ class SyncWorker(Loop):
     def _wait(self, is_so: Callable[[], bool], *, done: Callable[[Term], bool], what: str) -> None:
         """Return once it is so. Where nobody leads, this call does, until `done`."""
         deadline = self._clock.monotonic() + self._settings.lake.lock_timeout_s
+        hurry_at = self._clock.monotonic() + _HURRY_AFTER_S
         while not is_so():
             if self.state is not LoopState.RUNNING:
                 with leading(
@@ -144,6 +148,11 @@ class SyncWorker(Loop):
             elif self.error is not None and not isinstance(self.error, LakeBusy):
                 raise self.error
             self._hurried.set()
+            if self._clock.monotonic() >= hurry_at:
+                # It may be another process that leads.
+                hurry_at = self._clock.monotonic() + _HURRY_EVERY_S
+                with self._database.connection() as conn:
+                    moments.hurry(conn)
             if self._clock.monotonic() > deadline:
                 waited = self._settings.lake.lock_timeout_s
                 raise LakeBusy(f"the sync has not {what} within {waited:g} s") from self.error

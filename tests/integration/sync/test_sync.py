@@ -1,6 +1,7 @@
 """What the sync promises, one test each: real server, real lake, and both compared row by row afterwards."""
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -581,6 +582,17 @@ def test_a_hung_leader_does_not_keep_the_slot(world, open_world):
         # What this one tried meanwhile failed.
         until(lambda: not _fails(world.sync.reach))
         assert differences(world.database, world.lake) == []
+
+
+def test_who_waits_is_not_kept_waiting_by_another_processs_leader(world, open_world, cdx, monkeypatch):
+    """The leader lets a small batch lie, for more may come; whoever waits for it says so by the WAL."""
+    monkeypatch.setattr("chronolake.sync.term.BATCH_LINGER_S", math.inf)
+    world.sync.reach()
+    with world.sync.following():
+        until(lambda: leader_pid(world))
+        with open_world(CHRONOLAKE_LAKE_LOCK_TIMEOUT_S=60) as other:
+            other.ingest(cdx(count=9))
+            other.equal()
 
 
 # Slots and epochs.

@@ -85,3 +85,17 @@ def test_ratios_are_of_medians():
     assert result.ratio("a", "b") == pytest.approx(2.0)
     assert result.ratio("a", "c") is None
     assert result.ratio("a", "nobody") is None
+
+
+def test_a_quantile_is_a_time_that_was_measured():
+    timing = Timing("a", tuple(float(number) for number in range(100, 0, -1)))
+    assert (timing.quantile_s(0.5), timing.p95_s, timing.quantile_s(1.0)) == (50.0, 95.0, 100.0)
+    assert Timing("a", (3.0,)).p95_s == 3.0
+    assert Timing("a").p95_s is None
+
+
+def test_what_is_done_before_each_run_is_not_timed(clock):
+    machine = Machine(clock)
+    case = Case("q", "", {"a": machine.engine("a", [1] * 4)})
+    (timing,) = measure(case, 3, "a", clock, before=lambda: clock.sleep(50)).timings
+    assert timing.runs_s == pytest.approx((1, 1, 1))

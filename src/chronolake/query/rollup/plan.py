@@ -62,7 +62,7 @@ class Planner:
         One whose table has changed since serves only whom `demand` lets be so far behind, and says so. `fresh` is how
         fresh the lake is.
         """
-        usable = {state.rollup.name: state for state in states if _fresh_enough(state, demand)}
+        usable = {state.rollup.name: state for state in states if _usable(state, fresh, demand)}
         if not usable:
             return None
         projects = None if scope.project_ids is None else len(scope.project_ids) == 1
@@ -112,9 +112,17 @@ def _mark(value: object) -> Hashable:
     return None if value is None else type(value).__name__
 
 
-def _fresh_enough(state: RollupState, demand: Demand) -> bool:
-    if state.current or state.snapshot_id is None:
-        return state.current
+def _usable(state: RollupState, fresh: Freshness, demand: Demand) -> bool:
+    """Whether it is fresh enough, and the snapshot that is read has its cells.
+
+    States are looked up after the snapshot is known: cells that came in between are in none of its files.
+    """
+    if state.snapshot_id is None or state.held_in is None:
+        return False
+    if fresh.snapshot_id is None or state.held_in > fresh.snapshot_id:
+        return False
+    if state.current:
+        return True
     return demand.max_lag_s is not None and demand.unmet(_freshness(state)) is None
 
 

@@ -1,0 +1,112 @@
+"""When a rollup may answer: fresh enough, and with its cells in the snapshot that is read."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chronolake.lake import RollupState
+from chronolake.query import QUESTIONS, Scope
+from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.moment import EARLIEST, LATEST
+from chronolake.query.params import Interval
+from chronolake.query.rollup import Planner, blocks, derived, shaped
+
+QUESTION = QUESTIONS["source_trend"]
+VALUES = {"interval": Interval.MONTH, "start": EARLIEST, "end": LATEST}
+NOW = datetime.now(UTC)
+FRESH = Freshness("0/500", NOW, 0.1, snapshot_id=8)
+
+
+def made(*, by_project=False):
+    """A state of the rollup that the question derives, current and whole in snapshot 8."""
+    (block,) = blocks(shaped(QUESTION.tree, VALUES), VALUES)
+    rollup = derived(block, by_project=by_project)
+    rollup = replace(
+        rollup,
+        dimensions=tuple(
+            replace(found, kind="DATE" if found.name.startswith("d") else "VARCHAR")
+            for found in rollup.dimensions
+        ),
+        measures=tuple(replace(found, kind="BIGINT") for found in rollup.measures),
+    )
+    return RollupState(
+        rollup=rollup, asked="", snapshot_id=7, held_in=8, current=True, lsn="0/400",
+        noted_at=NOW - timedelta(seconds=30), cells=10, seconds=1.0, error=None, refreshed_at=NOW,
+    )  # fmt: skip
+
+
+def plan(state, *, demand=None, scope=None, **values):
+    return Planner().plan(
+        QUESTION,
+        VALUES | values,
+        scope or Scope.everything(),
+        [state],
+        fresh=FRESH,
+        demand=demand or Demand(),
+    )
+
+
+def test_a_current_rollup_answers_as_of_the_lake():
+    found = plan(made())
+    assert found.names == (made().rollup.name,)
+    assert found.fresh is FRESH
+    assert made().rollup.name in found.statement.text
+    assert found.values == {}
+
+
+@pytest.mark.parametrize("held_in", [None, 9])
+def test_cells_that_the_snapshot_lacks_are_not_read(held_in):
+    assert plan(replace(made(), held_in=held_in)) is None
+
+
+def test_one_that_is_behind_serves_who_allows_it_and_says_how_far():
+    behind = replace(made(), current=False)
+    assert plan(behind) is None
+    assert plan(behind, demand=Demand(max_lag_s=10)) is None
+    found = plan(behind, demand=Demand(max_lag_s=600))
+    assert found.fresh.as_of_lsn == "0/400"
+    assert 30 <= found.fresh.lag_s < 600
+    assert plan(behind, demand=Demand(min_lsn=0x450, max_lag_s=600)) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "serves"),
+    [
+        (datetime(2014, 1, 1), datetime(2014, 12, 31, 23, 59, 59, 999_999), True),
+        (datetime(2014, 3, 1), LATEST, True),
+        (EARLIEST, datetime(2014, 2, 28, 23, 59, 59, 999_999), True),
+        (datetime(2014, 1, 2), LATEST, False),
+        (EARLIEST, datetime(2014, 2, 27, 23, 59, 59, 999_999), False),
+        (EARLIEST, datetime(2014, 2, 28, 23, 59, 59, 999_998), False),
+    ],
+)
+def test_a_time_range_is_served_where_it_begins_and_ends_with_a_period(start, end, serves):
+    found = plan(made(), start=start, end=end)
+    assert (found is not None) == serves
+    if found:
+        assert found.values == {"start": start, "end": end}
+
+
+def test_a_scope_needs_cells_by_project():
+    assert plan(made(), scope=Scope(frozenset({1}))) is None
+    found = plan(made(by_project=True), scope=Scope(frozenset({1, 2})))
+    assert found.values == {"scope_project_ids": [1, 2]}
+    assert plan(made(by_project=True)) is not None
+
+
+def test_another_interval_is_another_rollup():
+    assert plan(made(), interval=Interval.YEAR) is None
+
+
+def test_statements_are_kept_by_shape():
+    planner = Planner()
+    asked = [
+        planner.plan(
+            QUESTION, VALUES | {"start": start}, Scope.everything(), [made()], fresh=FRESH, demand=Demand()
+        )
+        for start in (datetime(2014, 2, 1), datetime(2014, 3, 1), datetime(2014, 1, 1))
+    ]
+    first, second, year = (found.statement for found in asked)
+    assert first is second
+    assert year is not first
