@@ -295,8 +295,10 @@ class HybridQueryRouter:
     def _kept_meanwhile(self, asked: _Asked) -> Answer | None:
         """The answer that somebody got between this one's look-up and now; a crowd has such."""
         fresh = asked.fresh
-        state = None if fresh is None else asked.state_of(fresh)
-        if fresh is None or state is None:
+        if fresh is None or fresh.as_of_lsn is None or asked.demand.unmet(fresh) is not None:
+            return None
+        state = asked.state_of(fresh)
+        if state is None:
             return None
         rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
         if rows is None:
