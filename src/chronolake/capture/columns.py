@@ -355,23 +355,20 @@ SEARCH_HISTORY = Table(
             "how many projects it was about; null where it was about all",
             "integer",
             _INT,
-            since="0.2.0",
         ),
         Column(
             "reason",
             "the short code of why that engine answered: analytic, cached, rollup ...; null where nothing could",
             "text",
             _TEXT,
-            since="0.2.0",
         ),
         # Not `error`, which is the name of a function too.
-        Column("error_class", "class of the error; null where it was answered", "text", _TEXT, since="0.2.0"),
+        Column("error_class", "class of the error; null where it was answered", "text", _TEXT),
         Column(
             "rollups",
             "the rollups that it was read from, with commas between them; null where there was none",
             "text",
             _TEXT,
-            since="0.2.0",
         ),
     ),
 )
@@ -511,7 +508,7 @@ METRIC_SAMPLES = Table(
     postgres_table="metric_samples",
     of_system=True,
     columns=(
-        Column("id", "number of the row", "bigint", _BIG, nullable=False, since="0.2.0"),
+        Column("id", "number of the row", "bigint", _BIG, nullable=False),
         Column(
             "sampled_at",
             "when it was read, UTC",
@@ -519,7 +516,6 @@ METRIC_SAMPLES = Table(
             _TIME,
             unit="UTC",
             nullable=False,
-            since="0.2.0",
         ),
         Column(
             "process",
@@ -527,11 +523,14 @@ METRIC_SAMPLES = Table(
             "text",
             _TEXT,
             nullable=False,
-            since="0.2.0",
         ),
-        Column("metric", "its name, as in docs/metrics.md", "text", _TEXT, nullable=False, since="0.2.0"),
+        Column("metric", "its name, as in docs/metrics.md", "text", _TEXT, nullable=False),
         Column(
-            "labels", "its labels as a JSON object, in order", "text", _TEXT, nullable=False, since="0.2.0"
+            "labels",
+            "its labels as a JSON object, in order",
+            "text",
+            _TEXT,
+            nullable=False,
         ),
         Column(
             "value",
@@ -539,7 +538,6 @@ METRIC_SAMPLES = Table(
             "double precision",
             _DOUBLE,
             nullable=False,
-            since="0.2.0",
         ),
     ),
 )
