@@ -18,7 +18,7 @@ import pyarrow as pa
 import redis
 from pyarrow import ipc
 
-from chronolake.query.freshness import State
+from chronolake.query.freshness import Freshness, State
 from chronolake.query.question import Question
 from chronolake.query.question.columns import arrow_schema
 from chronolake.query.scope import Scope
@@ -36,10 +36,11 @@ _LARGEST_SHARE = 8
 _log = logs.get_logger(__name__)
 
 
-def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: State) -> str:
+def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: State | None) -> str:
     """The name of an answer: equal for equal questions about equal data, and for no others.
 
-    `state` is that of the tables which the question reads, as `Freshness.of_tables` tells it.
+    `state` is that of the tables which the question reads, as `Freshness.of_tables` tells it; null names the newest
+    answer there is, whatever it is true of.
     """
     projects = None if scope.project_ids is None else sorted(scope.project_ids)
     told = [question.name, question.sql, sorted((name, str(value)) for name, value in values.items())]
@@ -55,6 +56,8 @@ class ResultCache:
         self._lifetime_s = settings.lifetime_s
         self._prefix = f"chronolake:{instance}:answer:"
         self._held: OrderedDict[str, bytes] = OrderedDict()
+        #: how fresh the newest answers are that are kept for those who allow a lag
+        self._fresh: dict[str, Freshness] = {}
         self._bytes = 0
         self._lock = threading.Lock()
         self._redis: redis.Redis | None = None
@@ -91,6 +94,22 @@ class ResultCache:
         packed = self._from_memory(key)
         return None if packed is None else _unpacked(packed, question)
 
+    def newest(self, key: str, question: Question) -> tuple[Rows, Freshness] | None:
+        """The newest answer of that name that was kept by `put_newest`, and how fresh it was; null where none is."""
+        fresh = self._fresh.get(key)
+        rows = None if fresh is None else self.in_memory(key, question)
+        if fresh is None or rows is None:
+            return None
+        metrics.CACHE_LOOKUPS.labels(outcome="lagging").inc()
+        return rows, fresh
+
+    def put_newest(self, key: str, question: Question, rows: Rows, fresh: Freshness) -> None:
+        """Keep the newest answer of that name, for those who allow a lag."""
+        packed = _packed(rows, question)
+        if len(packed) * _LARGEST_SHARE <= self._most:
+            self._into_memory(key, packed)
+            self._fresh[key] = fresh
+
     def put(self, key: str, question: Question, rows: Rows) -> None:
         """Keep the rows under that name, unless they are too many for the memory that there is."""
         if not self._most:
@@ -113,7 +132,8 @@ class ResultCache:
             self._bytes += len(packed) - len(self._held.pop(key, b""))
             self._held[key] = packed
             while self._bytes > self._most:
-                _, dropped = self._held.popitem(last=False)
+                name, dropped = self._held.popitem(last=False)
+                self._fresh.pop(name, None)
                 self._bytes -= len(dropped)
             metrics.CACHE_BYTES.set(self._bytes)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -29,6 +29,13 @@ class Freshness:
     schema_version: int | None = None
     catalog: int | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
+
+    def now(self) -> "Freshness":
+        """The same, told now: as far behind as it has become by then."""
+        if self.as_of is None:
+            return self
+        lag_s = max(0.0, (datetime.now(UTC) - self.as_of).total_seconds())
+        return replace(self, lag_s=round(lag_s, 3))
 
     def of_tables(self, names: Collection[str]) -> "State | None":
         """Which state these tables are in: while it stays the same, so does every answer from them. Null: unknown."""

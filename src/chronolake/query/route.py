@@ -95,6 +95,13 @@ def cached(snapshot_id: int) -> Route:
     )
 
 
+def cached_before(lag_s: float | None) -> Route:
+    """An answer that the lake gave a while ago, to whoever allows that."""
+    return Route(
+        Engine.DUCKDB, f"the lake has answered this, {lag_s or 0:g} s behind, which is allowed", Reason.CACHED
+    )
+
+
 def rolled_up(names: Sequence[str]) -> Route:
     """Cells that were computed before stand for the captures."""
     which = ", ".join(names)

@@ -248,11 +248,25 @@ class HybridQueryRouter:
             rows = self._cache.get(key_of(question, values, scope, state), question)
             if rows is not None:
                 return asked, _answered(question.name, rows, route.cached(state.changed_in), fresh, started)
+            if (lagging := self._lagging(asked)) is not None:
+                return asked, lagging
             made = rollup_states(conn)
         rolled = (
             self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
         )
         return replace(asked, rolled=rolled), None
+
+    def _lagging(self, asked: _Asked) -> Answer | None:
+        """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
+        if asked.demand.max_lag_s is None:
+            return None
+        found = self._cache.newest(key_of(asked.question, asked.values, asked.scope, None), asked.question)
+        if found is None:
+            return None
+        rows, fresh = found[0], found[1].now()
+        if asked.demand.unmet(fresh) is not None:
+            return None
+        return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
 
     async def _together(self, asked: _Asked) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
@@ -321,8 +335,7 @@ class HybridQueryRouter:
         except LakeError as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
-        if rolled.fresh is asked.fresh:
-            self._keep(asked, rows, rolled.fresh)
+        self._keep(asked, rows, rolled.fresh)
         return _answered(
             asked.question.name,
             rows,
@@ -333,7 +346,16 @@ class HybridQueryRouter:
         )
 
     def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
-        """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of."""
+        """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of.
+
+        For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
+        """
+        if asked.demand.max_lag_s is not None:
+            newest = key_of(asked.question, asked.values, asked.scope, None)
+            self._cache.put_newest(newest, asked.question, rows, before)
+        if asked.rolled is not None and before is not asked.fresh:
+            # Of a rollup that is behind: true of no state of its table that is now.
+            return
         with self._database.glance() as conn:
             state = asked.state_of(freshness.of_lake(conn))
         if state is not None and state == asked.state_of(before):

@@ -93,7 +93,7 @@ SEARCHES = _declare(
 CACHE_LOOKUPS = _declare(
     Counter,
     "chronolake_cache_lookups_total",
-    "Answers looked up in the result cache, by where they were found: memory, redis, miss.",
+    "Look-ups in the result cache by outcome: memory, redis, miss, lagging (an older answer, which was allowed).",
     "answers",
     ("outcome",),
 )

