@@ -14,8 +14,7 @@ from chronolake.query.rollup import Planner, blocks, derived, shaped
 
 QUESTION = QUESTIONS["source_trend"]
 VALUES = {"interval": Interval.MONTH, "start": EARLIEST, "end": LATEST}
-NOW = datetime.now(UTC)
-FRESH = Freshness("0/500", NOW, 0.1, snapshot_id=8)
+FRESH = Freshness("0/500", datetime.now(UTC), 0.1, snapshot_id=8)
 
 
 def made(*, by_project=False):
@@ -30,9 +29,10 @@ def made(*, by_project=False):
         ),
         measures=tuple(replace(found, kind="BIGINT") for found in rollup.measures),
     )
+    now = datetime.now(UTC)
     return RollupState(
         rollup=rollup, asked="", snapshot_id=7, held_in=8, current=True, lsn="0/400",
-        noted_at=NOW - timedelta(seconds=30), cells=10, seconds=1.0, error=None, refreshed_at=NOW,
+        noted_at=now - timedelta(seconds=30), cells=10, seconds=1.0, error=None, refreshed_at=now,
     )  # fmt: skip
 
 
