@@ -15,7 +15,7 @@ from chronolake.bench.question_verdicts import Verdict
 from chronolake.bench.refresh_trials import Refresh
 from chronolake.bench.report import ENGINES
 from chronolake.bench.timing import CaseResult, Timing
-from chronolake.bench.writing import bytes_of, count_of, spread_of, table_of, time_of
+from chronolake.bench.writing import about_of, bytes_of, count_of, spread_of, table_of, time_of
 
 
 @dataclass(frozen=True)
@@ -138,16 +138,9 @@ class QuestionReport:
         )
 
     def _about(self) -> Iterator[str]:
-        machine = self.environment
-        versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items() if number)
-        yield f"- date: {self.date:%Y-%m-%d %H:%M} UTC; commit: {machine.commit or 'unknown'}"
-        yield f"- command: `{self.command}` (seed {self.seed})"
-        yield (
-            f"- machine: {machine.cpu}, {machine.cores} cores, {bytes_of(machine.memory_bytes)} memory;"
-            f" {machine.system}; Python {machine.python}"
+        yield from about_of(
+            self.environment, date=self.date, command=self.command, seed=self.seed, settings=self.settings
         )
-        yield f"- versions: {versions}"
-        yield "- settings: " + ", ".join(f"{name}={value}" for name, value in self.settings.items())
         yield (
             f"- {self.repeat} timed runs of each; engines that are compared take turns; where two are not compared,"
             " one run warms"

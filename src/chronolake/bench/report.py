@@ -8,7 +8,7 @@ from typing import Any
 from chronolake.bench.environment import Environment
 from chronolake.bench.targets import TargetResult
 from chronolake.bench.timing import CaseResult
-from chronolake.bench.writing import bytes_of, count_of, spread_of, table_of, time_of
+from chronolake.bench.writing import about_of, bytes_of, count_of, spread_of, table_of, time_of
 
 #: The engine that ratios are taken to.
 BASE = "duckdb_file"
@@ -130,16 +130,9 @@ class BenchReport:
         )
 
     def _about(self) -> Iterator[str]:
-        machine = self.environment
-        versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items() if number)
-        yield f"- date: {self.date:%Y-%m-%d %H:%M} UTC; commit: {machine.commit or 'unknown'}"
-        yield f"- command: `{self.command}` (seed {self.seed})"
-        yield (
-            f"- machine: {machine.cpu}, {machine.cores} cores, {bytes_of(machine.memory_bytes)} memory;"
-            f" {machine.system}; Python {machine.python}"
+        yield from about_of(
+            self.environment, date=self.date, command=self.command, seed=self.seed, settings=self.settings
         )
-        yield f"- versions: {versions}"
-        yield "- settings: " + ", ".join(f"{name}={value}" for name, value in self.settings.items())
         yield (
             f"- each question: one run to check and warm, then {self.repeat} timed rounds, in each of which"
             " every engine runs once"

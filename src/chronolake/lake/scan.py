@@ -17,7 +17,7 @@ import duckdb
 from psycopg import Connection
 
 from chronolake.lake.engine import identifier, quoted
-from chronolake.lake.layout import BUCKETS
+from chronolake.lake.layout import BUCKETS, bucket_of
 from chronolake.settings import Layout
 
 #: Files with deleted rows in one query. Each is a part of the statement by itself, with a join: beyond a few of them
@@ -126,7 +126,8 @@ class Scanner:
             if table not in held:
                 with self._catalog() as conn:
                     held[table] = _listed(conn, table, snapshot_id, self._lake())
-                for old in sorted(self._listings)[:-KEPT_SNAPSHOTS]:
+                # In the order in which they came: a lake that is made anew counts from the first again.
+                for old in list(self._listings)[:-KEPT_SNAPSHOTS]:
                     del self._listings[old]
             return held[table]
 
@@ -179,9 +180,6 @@ def _listed(conn: Connection, table: str, snapshot_id: int, lake: Path) -> _List
 
 
 def _bucket(cursor: Callable[[], duckdb.DuckDBPyConnection], value: str) -> int:
-    """The bucket that DuckLake's transform gives a text; see `layout.partition_keys`."""
     with cursor() as open_cursor:
-        row = open_cursor.execute(
-            f"SELECT (murmur3_32(CAST(? AS VARCHAR)) & 2147483647) % {BUCKETS}", [value]
-        ).fetchone()
+        row = open_cursor.execute(f"SELECT {bucket_of('CAST(? AS VARCHAR)')}", [value]).fetchone()
     return int(row[0]) if row else 0
