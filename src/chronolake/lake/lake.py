@@ -11,7 +11,7 @@ time, so a query takes its own.
 import os
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -43,7 +43,7 @@ from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.rollup import states
 from chronolake.lake.rollups import Rollups
-from chronolake.lake.scan import Scanner, Wanted
+from chronolake.lake.scan import Scanner, Wanted, unnoted
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
 from chronolake.settings import Settings
@@ -141,13 +141,17 @@ class Lake:
             cursor.execute("USE lake")
         return cursor
 
-    def files_of(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[str] | None:
+    def files_of(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable] = unnoted
+    ) -> list[str] | None:
         """Subqueries that read tables of one snapshot by their files, for `file_cursor`; null where that cannot be.
+
+        `laid` tells of a table what stays the same while its files do, so that they need not be asked for again.
 
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
-        return self._scanner.relations(wanted, snapshot_id) if self.is_local else None
+        return self._scanner.relations(wanted, snapshot_id, laid) if self.is_local else None
 
     def file_cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor that knows no table: for statements over `files_of`. Else as `cursor`, and cheaper."""

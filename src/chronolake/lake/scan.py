@@ -1,13 +1,13 @@
-"""Reading tables by a list of their files that is kept for each snapshot, beside DuckLake's own way.
+"""Reading tables by a list of their files that is kept while they stay the same, beside DuckLake's own way.
 
 DuckLake asks the catalog seven things for each query and opens files without the footers that are known already; of a
-question that takes some milliseconds that is the greater part. Files never change and a snapshot's list never does, so
-both can be kept. Where a table needs more than a list, as after a change of its columns or with rows deleted from
-many files, there is no such way, and whoever asks reads through DuckLake.
+question that takes some milliseconds that is the greater part. Files never change, and a table's list of them only with
+a commit to that table, so both can be kept. Where a table needs more than a list, as after a change of its columns or
+with rows deleted from many files, there is no such way, and whoever asks reads through DuckLake.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,8 +23,8 @@ from chronolake.settings import Layout
 #: Files with deleted rows in one query. Each is a part of the statement by itself, with a join: beyond a few of them
 #: DuckLake, which skips such rows while it reads, takes less time.
 PATCHED_FILES = 2
-#: Snapshots whose lists are kept.
-KEPT_SNAPSHOTS = 4
+#: Lists that are kept of each table: those who ask at one time know of the newest, or of one shortly before.
+KEPT_LISTS = 4
 
 _FILES = """
 SELECT s.path || t.path || f.path, f.begin_snapshot,
@@ -81,6 +81,11 @@ class _Listing:
     columns: dict[str, int]
 
 
+def unnoted(_table: str) -> Hashable:
+    """What tells nothing of a table's files: they are asked for once a snapshot."""
+    return None
+
+
 class Scanner:
     """Writes SQL that reads tables of one lake by their files. Thread-safe."""
 
@@ -95,41 +100,47 @@ class Scanner:
         self._lake = lake
         self._lock = threading.Lock()
         self._closed = False
-        self._listings: dict[int, dict[str, _Listing | None]] = {}
+        self._listings: dict[str, dict[Hashable, _Listing | None]] = {}
         self._bucket = lru_cache(maxsize=4096)(lambda value: _bucket(cursor, value))
 
     def close(self) -> None:
         """Let go of every list; from then on there is none."""
         self._closed = True
 
-    def relations(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[str] | None:
+    def relations(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]
+    ) -> list[str] | None:
         """A subquery for each of `wanted`, all of one snapshot; null where one of them cannot be read so.
+
+        `laid` tells of a table in that snapshot what stays the same while its files do, and is another's for no other
+        files; null where it is not known.
 
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
         found = []
         for one in wanted:
-            listing = self._listing(one.table, snapshot_id)
+            listing = self._listing(one.table, snapshot_id, laid(one.table))
             relation = None if listing is None else self._relation(one, listing)
             if relation is None:
                 return None
             found.append(relation)
         return found
 
-    def _listing(self, table: str, snapshot_id: int) -> _Listing | None:
+    def _listing(self, table: str, snapshot_id: int, laid: Hashable) -> _Listing | None:
         # Of many who ask after a commit, one looks.
         with self._lock:
             if self._closed:
                 return None
-            held = self._listings.setdefault(snapshot_id, {})
-            if table not in held:
+            held = self._listings.setdefault(table, {})
+            name = ("snapshot", snapshot_id) if laid is None else laid
+            if name not in held:
                 with self._catalog() as conn:
-                    held[table] = _listed(conn, table, snapshot_id, self._lake())
+                    held[name] = _listed(conn, table, snapshot_id, self._lake())
                 # In the order in which they came: a lake that is made anew counts from the first again.
-                for old in list(self._listings)[:-KEPT_SNAPSHOTS]:
-                    del self._listings[old]
-            return held[table]
+                for old in list(held)[:-KEPT_LISTS]:
+                    del held[old]
+            return held[name]
 
     def _relation(self, wanted: Wanted, listing: _Listing) -> str | None:
         files = self._needed(wanted, listing)

@@ -1,7 +1,8 @@
 """The two engines behind one face: a statement and its values in, rows out, within a deadline."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -49,24 +50,40 @@ def run_duckdb(
     fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
-    return run_scanned(lake, statement, values, timeout_s, snapshot_id=fresh.snapshot_id), fresh
+    return run_scanned(lake, statement, values, timeout_s, fresh=fresh), fresh
 
 
 def run_scanned(
-    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, snapshot_id: int | None
+    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, fresh: Freshness | None
 ) -> Rows:
-    """Ask the lake, by its files as they are in a snapshot where that can be, else by its tables' names.
+    """Ask the lake, by its files as they were when it was so `fresh` where that can be, else by its tables' names.
 
     Raises:
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    files = None if snapshot_id is None else lake.files_of(statement.wanted(values), snapshot_id)
+    with opened_scan(lake, statement, values, timeout_s, fresh=fresh) as (cursor, text):
+        cursor.execute(text, dict(values))
+        return rows_of(cursor, cursor.fetchall())
+
+
+@contextmanager
+def opened_scan(
+    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, fresh: Freshness | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    """A cursor within its deadline, and the text that is to be run by it: as `run_scanned` says.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: the lake could not be used.
+    """
+    files = None
+    if fresh is not None and fresh.snapshot_id is not None:
+        files = lake.files_of(statement.wanted(values), fresh.snapshot_id, fresh.laid)
     text = statement.text if files is None else statement.over(files)
     opened = lake.cursor if files is None else lake.file_cursor
     with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
-        cursor.execute(text, dict(values))
-        return rows_of(cursor, cursor.fetchall())
+        yield cursor, text
 
 
 def fresh_enough(database: Database, demand: Demand) -> Freshness:

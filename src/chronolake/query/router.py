@@ -19,7 +19,7 @@ from chronolake.lake import Lake, rollup_states
 from chronolake.oltp import Database
 from chronolake.query import adhoc, freshness, moment, route, scanned
 from chronolake.query.answer import Answer, Meta
-from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.cache import Kept, ResultCache, key_of
 from chronolake.query.engines import (
     Rows,
     fresh_enough,
@@ -245,9 +245,9 @@ class HybridQueryRouter:
             state = asked.state_of(fresh)
             if fresh.as_of_lsn is None or state is None or demand.unmet(fresh) is not None:
                 return asked, None
-            rows = self._cache.get(key_of(question, values, scope, state), question)
-            if rows is not None:
-                return asked, _answered(question.name, rows, route.cached(state.changed_in), fresh, started)
+            kept = self._cache.get(key_of(question, values, scope, state), question)
+            if kept is not None:
+                return asked, _from_cache(asked, kept, route.cached(state.changed_in), fresh)
             if (lagging := self._lagging(asked)) is not None:
                 return asked, lagging
             made = rollup_states(conn)
@@ -263,10 +263,10 @@ class HybridQueryRouter:
         found = self._cache.newest(key_of(asked.question, asked.values, asked.scope, None), asked.question)
         if found is None:
             return None
-        rows, fresh = found[0], found[1].now()
+        kept, fresh = found[0], found[1].now()
         if asked.demand.unmet(fresh) is not None:
             return None
-        return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
+        return _from_cache(asked, kept, route.cached_before(fresh.lag_s), fresh)
 
     async def _together(self, asked: _Asked) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
@@ -314,10 +314,10 @@ class HybridQueryRouter:
         state = asked.state_of(fresh)
         if state is None:
             return None
-        rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
-        if rows is None:
+        kept = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        if kept is None:
             return None
-        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+        return _from_cache(asked, kept, route.cached(state.changed_in), fresh)
 
     def _rolled_up(self, asked: _Asked) -> Answer | None:
         """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
@@ -330,12 +330,12 @@ class HybridQueryRouter:
                 rolled.statement,
                 rolled.values,
                 self._settings.query.timeout_s,
-                snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+                fresh=asked.fresh,
             )
         except LakeError as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
-        self._keep(asked, rows, rolled.fresh)
+        self._keep(asked, rows, rolled.fresh, rollups=rolled.names)
         return _answered(
             asked.question.name,
             rows,
@@ -345,21 +345,22 @@ class HybridQueryRouter:
             rollups=rolled.names,
         )
 
-    def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
+    def _keep(self, asked: _Asked, rows: Rows, before: Freshness, *, rollups: Sequence[str] = ()) -> None:
         """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of.
 
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
             newest = key_of(asked.question, asked.values, asked.scope, None)
-            self._cache.put_newest(newest, asked.question, rows, before)
+            self._cache.put_newest(newest, asked.question, rows, before, rollups=rollups)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
         with self._database.glance() as conn:
             state = asked.state_of(freshness.of_lake(conn))
         if state is not None and state == asked.state_of(before):
-            self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
+            key = key_of(asked.question, asked.values, asked.scope, state)
+            self._cache.put(key, asked.question, rows, rollups=rollups)
 
     def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
         scoped = asked.scope.project_ids is not None
@@ -425,6 +426,10 @@ class HybridQueryRouter:
         text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
         timeout_s = self._settings.query.timeout_s
         return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
+
+
+def _from_cache(asked: _Asked, kept: Kept, chosen: Route, fresh: Freshness) -> Answer:
+    return _answered(asked.question.name, kept.rows, chosen, fresh, asked.started, rollups=kept.rollups)
 
 
 def _answered(

@@ -243,6 +243,35 @@ def test_by_itself_it_makes_what_is_worth_it_and_drops_what_nobody_reads(
     assert loop.step().made == ()
 
 
+def test_a_rollup_that_answers_from_the_cache_is_read(
+    optimizer, make_router, lake, filled, follow, days_pass, database
+):
+    loop = OptimizerTending(optimizer=optimizer)
+    (wanted,) = optimizer.rollups_for("domain_timeline", {"interval": "year"}, by_project=False)
+    optimizer.make([wanted])
+    with database.connection() as conn:
+        conn.execute("UPDATE optimizer_log SET automatic = true")
+    follow()
+    router = make_router(lake)
+
+    def asked(**demand):
+        return asyncio.run(router.ask("domain_timeline", TIMELINE, scope=EVERYTHING, **demand)).meta
+
+    assert [
+        (meta.cached, meta.rollups) for meta in (asked(), asked(), asked(max_lag_s=60), asked(max_lag_s=60))
+    ] == [
+        (False, [wanted.rollup.name]),
+        *[(True, [wanted.rollup.name])] * 3,
+    ]
+    days_pass(40)
+    asked()
+    router.close()
+    # All that is left of late is what the cache answered.
+    assert loop.step().dropped == ()
+    days_pass(31)
+    assert loop.step().dropped == (wanted.rollup.name,)
+
+
 def test_what_people_made_is_never_dropped_by_itself(optimizer, days_pass):
     optimizer.make(optimizer.rollups_for("domain_timeline", {"interval": "year"}, by_project=False))
     days_pass(400)
