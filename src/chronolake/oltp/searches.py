@@ -75,6 +75,12 @@ def counted(conn: Connection, since: datetime) -> list[Counted]:
     return [Counted(*row) for row in conn.execute(statement("searches_counted"), values)]
 
 
+def counted_of_postgres(conn: Connection, since: datetime) -> list[Counted]:
+    """What PostgreSQL answered since a moment, as `counted`; what named its engine does not count."""
+    values = {"since": since, "most": COUNTED_AT_MOST}
+    return [Counted(*row) for row in conn.execute(statement("searches_of_postgres"), values)]
+
+
 def rollups_read(conn: Connection, since: datetime) -> set[str]:
     """Names of the rollups that answers were read from since a moment, in UTC."""
     return {row[0] for row in conn.execute(statement("searches_rollups_read"), {"since": since})}

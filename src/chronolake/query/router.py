@@ -28,6 +28,7 @@ from chronolake.query.engines import (
     run_postgres,
     run_scanned,
 )
+from chronolake.query.explain import PlanCapture
 from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
@@ -103,6 +104,7 @@ class HybridQueryRouter:
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
         self._shadow = Shadow(settings.query.shadow_share)
+        self._plans = PlanCapture(database=database, lake=lake, settings=settings)
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
@@ -116,6 +118,7 @@ class HybridQueryRouter:
     def close(self) -> None:
         """Let running queries end, and write down what was asked; nothing can be asked after it."""
         self._shadow.close()
+        self._plans.close()
         self._front.close()
         self._workers.close()
         self._cache.close()
@@ -182,6 +185,7 @@ class HybridQueryRouter:
             self._history.failed(name, params, scope, started, error)
             raise
         self._history.answered(name, params, asked.scope, started, answer)
+        self._plans.answered(asked.question, asked.values, asked.scope, asked.rolled, answer)
         return answer
 
     async def sql(
@@ -220,6 +224,7 @@ class HybridQueryRouter:
             self._history.failed("sql", text, scope, started, error)
             raise
         self._history.answered("sql", text, scope, started, answer)
+        self._plans.answered_sql(text, scope, answer)
         return answer
 
     def _looked_up(
