@@ -1,5 +1,6 @@
 """`chronolake optimize`: what makes questions cheaper."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,8 +11,11 @@ from chronolake.cli.output import print_json, print_rows, stdout
 from chronolake.errors import InputError, ParameterInvalid
 from chronolake.lake import Refreshed
 from chronolake.oltp.query_plans import PlanTimes
+from chronolake.query.advice import Proposal
 from chronolake.query.explain import Step, lines
-from chronolake.query.optimizer import DAYS
+from chronolake.query.index_advice import IndexProposal, UnusedIndex
+from chronolake.query.layout_advice import LayoutProposal
+from chronolake.query.optimizer import DAYS, QueryOptimizer
 from chronolake.services import open_services
 from chronolake.settings import load
 
@@ -89,20 +93,34 @@ def drop(
 
 
 @app.command(
-    epilog="Examples:\n\n  chronolake optimize advise\n\n  chronolake optimize advise --days 1 --json"
+    epilog="Examples:\n\n  chronolake optimize advise\n\n  chronolake optimize advise --layout --days 1 --json"
 )
-def advise(days: _DAYS = DAYS, as_json: _JSON = False) -> None:
+def advise(
+    *,
+    layout: Annotated[
+        bool, typer.Option("--layout", help="Measure other layouts of the lake, too: takes a minute or so.")
+    ] = False,
+    days: _DAYS = DAYS,
+    as_json: _JSON = False,
+) -> None:
     """Propose rollups and indexes for what was asked of late: why, what they would take, and what they would save."""
     with open_services(load()) as services:
         advice = services.optimizer.advice(days)
+        measured = services.optimizer.layouts.advise(days) if layout else None
     proposed = [proposal.document() for proposal in advice.proposals]
+    if measured is not None and measured.proposal is not None:
+        proposed.append(measured.proposal.document())
     slower = [found.document() for found in advice.slower]
     budgets = [asdict(budget) for budget in advice.budgets]
     if as_json:
-        print_json({"proposals": proposed, "slower": slower, "budgets": budgets})
+        told = {"proposals": proposed, "slower": slower, "budgets": budgets}
+        print_json(told if measured is None else {**told, "layout": measured.document()})
         return
-    for kind in ("rollup", "index"):
-        of_kind = [found for found in proposed if found["kind"] == kind and found["action"] == "make"]
+    if measured is not None:
+        shown = measured.document()
+        _show(shown["measured"], f"Layouts of {shown['table']}, over {shown['rows']} rows", as_json=False)
+    for kind in ("rollup", "index", *(["layout"] if layout else [])):
+        of_kind = [found for found in proposed if found["kind"] == kind and found["action"] != "drop"]
         _show(of_kind, f"Proposed: {kind}", as_json=False)
     if unused := [found for found in proposed if found["action"] == "drop"]:
         _show(unused, "Proposed to be dropped", as_json=False)
@@ -126,12 +144,12 @@ def apply(
     days: _DAYS = DAYS,
     as_json: _JSON = False,
 ) -> None:
-    """Do what is proposed: make rollups and indexes, drop indexes that nobody uses; `undo` takes it back."""
+    """Do what is proposed: make rollups and indexes, drop unused indexes, lay down otherwise; `undo` takes it back."""
     if bool(names) == every:
         raise InputError("say what to do, or --all", hint="Proposed: chronolake optimize advise")
     with open_services(load()) as services:
         optimizer = services.optimizer
-        proposed = {proposal.name: proposal for proposal in optimizer.advice(days).proposals}
+        proposed = {proposal.name: proposal for proposal in _proposals(optimizer, names or (), days)}
         if unknown := [name for name in names or () if name not in proposed]:
             raise ParameterInvalid(
                 f"{unknown[0]} is not proposed", hint="See what is: chronolake optimize advise"
@@ -197,6 +215,17 @@ def log(as_json: _JSON = False) -> None:
     for change in changes:
         del change["definition"]
     _show(changes, "Changes", as_json=as_json)
+
+
+def _proposals(
+    optimizer: QueryOptimizer, names: Collection[str], days: float
+) -> "list[Proposal | IndexProposal | UnusedIndex | LayoutProposal]":
+    """All that is proposed; layouts are measured anew only where one is named."""
+    found: list[Proposal | IndexProposal | UnusedIndex | LayoutProposal] = []
+    if any(name.startswith("layout_") for name in names):
+        measured = optimizer.layouts.advise(days).proposal
+        found += [] if measured is None else [measured]
+    return found + optimizer.advice(days).proposals
 
 
 def _told(plan: PlanTimes, *, steps: bool) -> dict[str, object]:

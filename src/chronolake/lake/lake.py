@@ -38,6 +38,7 @@ from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
+from chronolake.lake.layout_trial import LayoutTrials
 from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
@@ -46,7 +47,7 @@ from chronolake.lake.rollups import Rollups
 from chronolake.lake.scan import Scanner, Wanted, unnoted
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
-from chronolake.settings import Settings
+from chronolake.settings import Layout, Settings
 
 #: Key of the advisory lock under which the lake's tables are made: "lktb" in ASCII.
 SETUP_LOCK = 0x6C6B7462
@@ -522,6 +523,40 @@ class Lake:
             evolve=self.evolve,
             layout=self._settings.lake.layout,
         )
+
+    def layout_trials(self) -> LayoutTrials:
+        """What lays a part of a table down in other ways, to measure them.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return LayoutTrials(
+            catalog=self._commits,
+            relation=self._relation,
+            reading=self._reading,
+            parquet=self._settings.parquet,
+            folder=self._settings.home.root / "trials",
+        )
+
+    def layout(self, table: Table) -> Layout | None:
+        """How new files of a table lie; null: in a way that is not ours."""
+        return self._commits.tables()[table.name].layout
+
+    def relay(self, table: Table, layout: Layout) -> None:
+        """Let new files of a table lie in that layout; compaction deals the others out anew.
+
+        Raises:
+            LakeBusy: another process committed at the same time.
+            LakeUnavailable: the catalog was lost.
+        """
+        self._check_writable()
+        self.evolve(schema.relaid(table, layout))
+
+    def _relation(self, table: Table, columns: Sequence[str], bucket_of: str | None) -> str:
+        """What reads a table's rows, by its files where that can be; those of one bucket alone, where one is said."""
+        found = self.files_of([Wanted(table.name, tuple(columns), bucket_of)], self.checkpoint().snapshot_id)
+        return found[0] if found else table.name
 
     def _kept_tables(self) -> dict[str, Table]:
         """Every table that is ours to keep in shape: those of the registry, and the rollups'."""

@@ -17,6 +17,8 @@ from chronolake.query.changes import BY_HAND, SEE_LOG, Changes, made_by_itself, 
 from chronolake.query.explain import Regression, regressions
 from chronolake.query.index_advice import IndexProposal, UnusedIndex
 from chronolake.query.indexes import IndexOptimizer
+from chronolake.query.layout_advice import LayoutProposal
+from chronolake.query.layouts import LayoutOptimizer
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
 from chronolake.query.rollup import blocks, derived, shaped
@@ -92,6 +94,8 @@ class QueryOptimizer:
         self._changes = Changes(database=database)
         #: those of PostgreSQL
         self.indexes = IndexOptimizer(database=database, changes=self._changes, settings=settings)
+        #: of the lake
+        self.layouts = LayoutOptimizer(database=database, lake=lake, changes=self._changes, settings=settings)
 
     def rollups_for(self, name: str, params: Mapping[str, Any], *, by_project: bool) -> list[Wanted]:
         """The rollups that a question would read from, asked with these choices.
@@ -200,7 +204,9 @@ class QueryOptimizer:
         ]
         return [refreshed for refreshed in made if refreshed is not None]
 
-    def carry_out(self, proposal: Proposal | IndexProposal | UnusedIndex) -> list[dict[str, Any]]:
+    def carry_out(
+        self, proposal: Proposal | IndexProposal | UnusedIndex | LayoutProposal
+    ) -> list[dict[str, Any]]:
         """Do what is proposed; what was done, as JSON values.
 
         Raises:
@@ -210,9 +216,13 @@ class QueryOptimizer:
         if isinstance(proposal, Proposal):
             return [{"kind": "rollup", "action": "make", **asdict(made)} for made in self.apply([proposal])]
         started = time.perf_counter()
-        name = (
-            self.indexes.drop(proposal) if isinstance(proposal, UnusedIndex) else self.indexes.make(proposal)
-        )
+        match proposal:
+            case UnusedIndex():
+                name = self.indexes.drop(proposal)
+            case IndexProposal():
+                name = self.indexes.make(proposal)
+            case LayoutProposal():
+                name = self.layouts.change(proposal)
         seconds = round(time.perf_counter() - started, 3)
         return [{"kind": proposal.kind, "action": proposal.action, "name": name, "seconds": seconds}]
 
@@ -253,10 +263,13 @@ class QueryOptimizer:
             LakeError: the lake cannot be used or written.
         """
         change = self._changes.standing(change_id)
-        if change.kind == "index":
-            self.indexes.undo(change)
-        else:
-            self._undo_rollup(change)
+        match change.kind:
+            case "index":
+                self.indexes.undo(change)
+            case "layout":
+                self.layouts.undo(change)
+            case "rollup":
+                self._undo_rollup(change)
         self._changes.undone(change)
         return change
 
