@@ -22,7 +22,7 @@ TIMELINE = {"domain": "host-5.example", "interval": "year"}
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch):
     """What is measured here is far apart."""
-    monkeypatch.setattr(layouts, "ROUNDS", 2)
+    monkeypatch.setattr(layouts, "ROUNDS", 1)
 
 
 @pytest.fixture
