@@ -39,7 +39,7 @@ from chronolake.query.search_history import SearchHistory
 from chronolake.query.shadow import Shadow
 from chronolake.query.text import bound, table_names, written
 from chronolake.query.workers import Workers
-from chronolake.settings import Settings
+from chronolake.settings import QuerySettings, Settings, weights_of
 from chronolake.telemetry import logs, metrics
 
 _log = logs.get_logger(__name__)
@@ -98,7 +98,7 @@ class HybridQueryRouter:
         self._settings = settings
         waiting = settings.query.queue_size
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
-        self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
+        self._workers = _fair_workers(settings.query)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
@@ -143,6 +143,7 @@ class HybridQueryRouter:
         as_of: object = None,
         min_lsn: object = None,
         max_lag_s: object = None,
+        tenant: str | None = None,
     ) -> Answer:
         """Answer a question of the catalogue about the projects in scope.
 
@@ -151,6 +152,8 @@ class HybridQueryRouter:
 
         With `min_lsn` or `max_lag_s` the lake has to be so fresh: it is waited for a moment, then PostgreSQL answers,
         or, where the lake was asked for by name, nobody does.
+
+        Where many wait, tenants take turns: `tenant` names whose question it is, else the projects that it is about do.
 
         Raises:
             QuestionUnknown: there is no such question.
@@ -174,7 +177,7 @@ class HybridQueryRouter:
             asked, kept = await self._front.run(
                 lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
             )
-            answer = kept or await self._together(asked)
+            answer = kept or await self._together(asked, tenant or asked.scope)
             if asked.at is None and asked.chosen_freely and answer.meta.engine is Engine.DUCKDB:
                 self._shadow_of(asked)
         except ChronolakeError as error:
@@ -185,7 +188,13 @@ class HybridQueryRouter:
         return answer
 
     async def sql(
-        self, text: str, *, scope: Scope, limit: int | None = None, as_table: bool = False
+        self,
+        text: str,
+        *,
+        scope: Scope,
+        limit: int | None = None,
+        as_table: bool = False,
+        tenant: str | None = None,
     ) -> Answer:
         """Answer one SELECT over the lake's tables, at most `limit` rows (the setting's by default).
 
@@ -214,7 +223,7 @@ class HybridQueryRouter:
             return replace(answer, table=found.table)
 
         try:
-            answer = await self._workers.run(work)
+            answer = await self._workers.run(work, tenant=tenant or scope)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
             self._history.failed("sql", text, scope, started, error)
@@ -268,13 +277,13 @@ class HybridQueryRouter:
             return None
         return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
 
-    async def _together(self, asked: _Asked) -> Answer:
+    async def _together(self, asked: _Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
         # A task belongs to the loop that made it.
         name = (id(asyncio.get_running_loop()), asked.name)
         running = self._running.get(name)
         if running is None:
-            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked)))
+            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked), tenant=tenant))
             self._running[name] = running
             running.add_done_callback(lambda done: self._landed(name, done))
         # Who goes away leaves it running for the others.
@@ -425,6 +434,23 @@ class HybridQueryRouter:
         text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
         timeout_s = self._settings.query.timeout_s
         return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
+
+
+def _fair_workers(settings: QuerySettings) -> Workers:
+    """Threads for queries, in which one tenant has neither all places nor all room to wait, unless it is told so."""
+    weights = weights_of(settings.weights)
+
+    def weight(tenant: Hashable) -> float:
+        ids = tenant.project_ids if isinstance(tenant, Scope) else None
+        return max((weights.get(project_id, 1.0) for project_id in ids or ()), default=1.0)
+
+    return Workers(
+        concurrency=settings.concurrency,
+        queue_size=settings.queue_size,
+        tenant_concurrency=settings.tenant_concurrency or max(1, settings.concurrency - 1),
+        tenant_queue_size=settings.tenant_queue_size or max(1, settings.queue_size * 3 // 4),
+        weight=weight,
+    )
 
 
 def _answered(
