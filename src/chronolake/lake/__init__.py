@@ -13,7 +13,7 @@ from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
 from chronolake.lake.rollup import Rollup, RollupState
 from chronolake.lake.rollups import Refreshed, Rollups, rollup_states
-from chronolake.lake.scan import Wanted
+from chronolake.lake.scan import Reach, Wanted
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
 from chronolake.lake.upkeep import RollupUpkeep
 from chronolake.lake.whole import WholeFiles
@@ -26,6 +26,7 @@ __all__ = [
     "LakeInfo",
     "LakeMaintenance",
     "Merged",
+    "Reach",
     "Refreshed",
     "RelationNote",
     "Repair",
