@@ -46,7 +46,7 @@ class EngineHealth:
             failures = self._breakers[engine].failures
         if wait_s is None:
             return None
-        return f"{_NAMES[engine]} failed {failures} times in a row and is let alone for {wait_s:.0f} s"
+        return f"{_NAMES[engine]} failed {failures} times in a row and is let alone for {math.ceil(wait_s)} s"
 
     @contextmanager
     def watching(self, engine: Engine) -> Iterator[None]:

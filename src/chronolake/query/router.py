@@ -433,10 +433,17 @@ class HybridQueryRouter:
         return _answered(name, rows, chosen, fresh, asked.started)
 
     def _instead(self, asked: _Asked, error: ChronolakeError) -> Route:
-        """Where to go where the engine that was chosen cannot answer; the error where there is no other."""
+        """Where to go where the engine that was chosen cannot answer.
+
+        Raises:
+            ChronolakeError: the error, where there is no other engine.
+            EngineUnavailable: the other is known to be out of reach.
+        """
         chosen = asked.chosen
-        if not asked.chosen_freely or chosen.code in {route.Reason.LAKE_OFF, route.Reason.POSTGRES_FAILED}:
+        if not asked.chosen_freely or chosen.code is route.Reason.LAKE_OFF:
             raise error
+        if chosen.code is route.Reason.POSTGRES_FAILED:
+            raise _neither(error.message, EngineUnavailable("PostgreSQL cannot be asked either")) from error
         _log.warning(
             "query.engine_failed", question=asked.question.name, engine=chosen.engine, error=error.message
         )
@@ -590,7 +597,7 @@ class HybridQueryRouter:
                 asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
             )
             answer = self._rolled_up(replace(asked, fresh=fresh, rolled=rolled))
-            return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
+            return answer.rows if answer else self._in_lake(replace(asked, demand=demand, fresh=fresh))[0]
 
         self._shadow.maybe(asked.question.name, truth, lake)
 
