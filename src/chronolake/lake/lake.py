@@ -42,7 +42,7 @@ from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.rollup import states
 from chronolake.lake.rollups import Rollups
-from chronolake.lake.scan import Scanner, Wanted
+from chronolake.lake.scan import Reach, Scanner, Wanted
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.lake.stream_notes import RelationNote, StreamCheckpoint
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
@@ -146,6 +146,18 @@ class Lake:
             LakeUnavailable: the catalog is out of reach.
         """
         return self._scanner.relations(wanted, snapshot_id) if self.is_local else None
+
+    def reach(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[Reach] | None:
+        """What has to be looked at to read these, from what the catalog notes of files; null where that is not known.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        return self._scanner.reach(wanted, snapshot_id) if self.is_local else None
+
+    def holds_lists(self, wanted: Sequence[Wanted], snapshot_id: int) -> bool:
+        """Whether `files_of` would answer without the catalog, as it must while that is out of reach."""
+        return self.is_local and self._scanner.holds(wanted, snapshot_id)
 
     def file_cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor that knows no table: for statements over `files_of`. Else as `cursor`, and cheaper."""

@@ -1,14 +1,16 @@
 """The two engines behind one face: a statement and its values in, rows out, within a deadline."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 import psycopg
 from psycopg.rows import dict_row
 
-from chronolake.errors import LakeBehind, LakeIncomplete, QueryTimeout
+from chronolake.errors import EngineUnavailable, LakeBehind, LakeIncomplete, QueryTimeout
 from chronolake.lake import Lake, Snapshot, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
@@ -25,6 +27,40 @@ STALE_S = 5.0
 
 #: Sets the deadline of the transaction's next statements, and tells where the WAL is, in one round trip.
 _BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn()::text"
+
+
+class Places:
+    """How many questions an engine computes at the same time; whoever finds no place waits for one. Thread-safe."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._room = threading.BoundedSemaphore(count)
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a place now."""
+        found = self._room.acquire(blocking=False)
+        if found:
+            self._room.release()
+        return found
+
+    @contextmanager
+    def one(self, wait_s: float) -> Iterator[None]:
+        """Hold a place within.
+
+        Raises:
+            EngineUnavailable: none became free in time.
+        """
+        if not self._room.acquire(timeout=wait_s):
+            raise EngineUnavailable(
+                f"too busy: PostgreSQL computes {self._count} questions already",
+                hint="Try again in a moment, or raise CHRONOLAKE_POSTGRES_CONCURRENCY.",
+                retry_after_s=1,
+            )
+        try:
+            yield
+        finally:
+            self._room.release()
 
 
 def run_duckdb(

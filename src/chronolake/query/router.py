@@ -2,25 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from psycopg import Connection
+
 from chronolake.errors import (
     ChronolakeError,
+    DatabaseError,
+    DatabaseUnavailable,
     EngineUnavailable,
     LakeError,
     LakeUnavailable,
     ParameterInvalid,
 )
 from chronolake.lake import Lake, rollup_states
-from chronolake.oltp import Database
+from chronolake.oltp import Database, projects
 from chronolake.query import adhoc, freshness, moment, route, scanned
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
 from chronolake.query.engines import (
+    Places,
     Rows,
     fresh_enough,
     run_duckdb,
@@ -29,22 +35,29 @@ from chronolake.query.engines import (
     run_scanned,
 )
 from chronolake.query.freshness import Demand, Freshness, State
-from chronolake.query.narrowing import narrowed
+from chronolake.query.health import EngineHealth
+from chronolake.query.narrowing import narrowed_by
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
 from chronolake.query.rollup import Plan, Planner
 from chronolake.query.route import Engine, QueryType, Route
+from chronolake.query.scanned import Scanned
 from chronolake.query.scope import Scope
 from chronolake.query.search_history import SearchHistory
 from chronolake.query.shadow import Shadow
 from chronolake.query.text import bound, table_names, written
+from chronolake.query.weighing import Weighing
 from chronolake.query.workers import Workers
-from chronolake.settings import Settings
+from chronolake.settings import QuerySettings, Settings, weights_of
 from chronolake.telemetry import logs, metrics
 
 _log = logs.get_logger(__name__)
 _SWITCHED_OFF = "analytics are switched off (ANALYTICS_ENABLED)"
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
+#: Projects whose ids are remembered for when PostgreSQL cannot be asked.
+_MOST_PROJECTS = 10_000
+#: Snapshots of the lake that are remembered for the same time: as many as have lists of files.
+KEPT_SNAPSHOTS = 4
 #: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
 _FRONT_THREADS = 2
 
@@ -75,10 +88,24 @@ class _Asked:
         return fresh.of_tables(table_names(self.question, scoped=self.scope.project_ids is not None))
 
     @property
+    def statement(self) -> Scanned:
+        """What the lake is asked."""
+        return scanned.of_question(self.question, scoped=self.scope.project_ids is not None)
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether the lake as it is can answer: its state is known, and it is as fresh as is asked for."""
+        fresh = self.fresh
+        if fresh is None or fresh.as_of_lsn is None or self.state_of(fresh) is None:
+            return False
+        return self.demand.unmet(fresh) is None
+
+    @property
     def name(self) -> Hashable:
         """Equal for those that one answer serves at the same time."""
         values = tuple(sorted((name, str(value)) for name, value in self.values.items()))
-        return self.question.name, values, self.scope, self.chosen, self.at, self.demand
+        chosen = self.chosen.engine, self.chosen.code
+        return self.question.name, values, self.scope, chosen, self.at, self.demand
 
 
 class HybridQueryRouter:
@@ -98,11 +125,20 @@ class HybridQueryRouter:
         self._settings = settings
         waiting = settings.query.queue_size
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
-        self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
+        self._workers = _fair_workers(settings.query)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
         self._shadow = Shadow(settings.query.shadow_share)
+        self._weighing = Weighing(database=database, lake=lake)
+        self._health = EngineHealth(
+            failures=settings.query.engine_failures, pause_s=settings.query.engine_pause_s
+        )
+        self._postgres_places = Places(settings.query.postgres_concurrency)
+        #: how fresh the lake was, by its newest snapshots, for when PostgreSQL cannot be asked
+        self._known: dict[int, Freshness] = {}
+        #: ids of projects that were asked about by name or id, for the same time
+        self._project_ids: dict[str, int | None] = {}
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
 
     def __enter__(self) -> Self:
@@ -143,6 +179,7 @@ class HybridQueryRouter:
         as_of: object = None,
         min_lsn: object = None,
         max_lag_s: object = None,
+        tenant: str | None = None,
     ) -> Answer:
         """Answer a question of the catalogue about the projects in scope.
 
@@ -151,6 +188,8 @@ class HybridQueryRouter:
 
         With `min_lsn` or `max_lag_s` the lake has to be so fresh: it is waited for a moment, then PostgreSQL answers,
         or, where the lake was asked for by name, nobody does.
+
+        Where many wait, tenants take turns: `tenant` names whose question it is, else the projects that it is about do.
 
         Raises:
             QuestionUnknown: there is no such question.
@@ -174,8 +213,9 @@ class HybridQueryRouter:
             asked, kept = await self._front.run(
                 lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
             )
-            answer = kept or await self._together(asked)
-            if asked.at is None and asked.chosen_freely and answer.meta.engine is Engine.DUCKDB:
+            answer = kept or await self._together(asked, tenant or asked.scope)
+            by_choice = answer.meta.engine is Engine.DUCKDB or answer.code is route.Reason.CHEAPER
+            if asked.at is None and asked.chosen_freely and by_choice:
                 self._shadow_of(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
@@ -185,7 +225,13 @@ class HybridQueryRouter:
         return answer
 
     async def sql(
-        self, text: str, *, scope: Scope, limit: int | None = None, as_table: bool = False
+        self,
+        text: str,
+        *,
+        scope: Scope,
+        limit: int | None = None,
+        as_table: bool = False,
+        tenant: str | None = None,
     ) -> Answer:
         """Answer one SELECT over the lake's tables, at most `limit` rows (the setting's by default).
 
@@ -205,7 +251,8 @@ class HybridQueryRouter:
         limits = adhoc.Limits(min(limit or asked.max_rows, asked.max_rows), asked.max_bytes, asked.timeout_s)
 
         def work() -> Answer:
-            found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
+            with self._health.watching(Engine.DUCKDB):
+                found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
             chosen = Route(Engine.DUCKDB, "SQL is answered by the lake", route.Reason.ASKED)
             notes = [] if found.cut is None else [found.cut]
             answer = _answered(
@@ -214,7 +261,7 @@ class HybridQueryRouter:
             return replace(answer, table=found.table)
 
         try:
-            answer = await self._workers.run(work)
+            answer = await self._workers.run(work, tenant=tenant or scope)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
             self._history.failed("sql", text, scope, started, error)
@@ -235,30 +282,109 @@ class HybridQueryRouter:
     ) -> tuple[_Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
         values = read(question.name, question.params, given).model_dump()
-        scope = narrowed(self._database, scope, values)
+        scope = narrowed_by(self._found_projects, scope, values)
         asked = _Asked(question, values, scope, chosen, started, at, demand)
         if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
             return asked, None
-        with self._database.glance() as conn:
-            fresh = freshness.of_lake(conn)
-            asked = replace(asked, fresh=fresh)
-            state = asked.state_of(fresh)
-            if fresh.as_of_lsn is None or state is None or demand.unmet(fresh) is not None:
-                return asked, None
-            rows = self._cache.get(key_of(question, values, scope, state), question)
-            if rows is not None:
-                return asked, _answered(question.name, rows, route.cached(state.changed_in), fresh, started)
-            if (lagging := self._lagging(asked)) is not None:
-                return asked, lagging
-            made = rollup_states(conn)
+        try:
+            with self._postgres() as conn:
+                fresh = freshness.of_lake(conn)
+                self._remember(fresh)
+                asked = replace(asked, fresh=fresh)
+                kept = self._kept(asked) or self._lagging(asked)
+                if kept is not None:
+                    return asked, kept
+                made = rollup_states(conn) if asked.can_be_told else []
+        except (DatabaseUnavailable, EngineUnavailable) as error:
+            asked = self._without_postgres(asked, error)
+            return asked, self._kept(asked)
         rolled = (
             self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
         )
-        return replace(asked, rolled=rolled), None
+        asked = replace(asked, rolled=rolled)
+        return (asked if rolled else self._weighed(asked)), None
+
+    def _kept(self, asked: _Asked) -> Answer | None:
+        """The answer that the cache has of the lake as it is; null where it has none, or that is not fresh enough."""
+        fresh = asked.fresh
+        state = asked.state_of(fresh) if fresh is not None and asked.can_be_told else None
+        if fresh is None or state is None:
+            return None
+        rows = self._cache.get(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        if rows is None:
+            return None
+        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+
+    def _weighed(self, asked: _Asked) -> _Asked:
+        """The same, with the engine that is cheaper; the lake where nobody knows."""
+        cheap_rows = self._settings.query.postgres_cheap_rows
+        fresh = asked.fresh
+        if not cheap_rows or fresh is None or fresh.as_of_lsn is None:
+            return asked
+        try:
+            estimates = self._weighing.estimates(asked.statement, asked.values, fresh.snapshot_id)
+        except (LakeError, DatabaseError) as error:
+            _log.warning("query.not_weighed", question=asked.question.name, error=error.message)
+            return asked
+        costs = self._weighing.costs(asked.question.name, estimates)
+        if costs is None:
+            return asked
+        is_free = self._postgres_places.free and self._health.resting(Engine.POSTGRES) is None
+        chosen = route.by_cost(asked.chosen, costs, cheap_rows=cheap_rows, postgres_is_free=is_free)
+        return replace(asked, chosen=chosen)
+
+    @contextmanager
+    def _postgres(self) -> Iterator[Connection]:
+        """A glance at PostgreSQL, of which its breaker hears.
+
+        Raises:
+            EngineUnavailable: it failed too often, and is let alone.
+            DatabaseError: it could not be asked.
+        """
+        with self._health.watching(Engine.POSTGRES), self._database.glance() as conn:
+            yield conn
+
+    def _found_projects(self, names: Sequence[str]) -> list[int | None]:
+        """The ids of these projects; as they were found before where PostgreSQL cannot be asked."""
+        try:
+            with self._postgres() as conn:
+                found = [projects.find(conn, name) for name in names]
+        except (DatabaseUnavailable, EngineUnavailable):
+            if not all(name in self._project_ids for name in names):
+                raise
+            return [self._project_ids[name] for name in names]
+        if len(self._project_ids) > _MOST_PROJECTS:
+            self._project_ids.clear()
+        self._project_ids.update(zip(names, found, strict=True))
+        return found
+
+    def _remember(self, fresh: Freshness) -> None:
+        if fresh.snapshot_id is None or fresh.as_of_lsn is None:
+            return
+        self._known.pop(fresh.snapshot_id, None)
+        self._known[fresh.snapshot_id] = fresh
+        for old in list(self._known)[:-KEPT_SNAPSHOTS]:
+            self._known.pop(old, None)
+
+    def _without_postgres(self, asked: _Asked, error: ChronolakeError) -> _Asked:
+        """How to answer from the lake as it was known to be, while PostgreSQL cannot be asked.
+
+        Raises:
+            EngineUnavailable: that is not fresh enough, or its files are not known: then no engine can answer.
+        """
+        wanted = asked.statement.wanted(asked.values)
+        for snapshot_id, known in reversed(list(self._known.items())):
+            fresh = known.now()
+            if asked.demand.unmet(fresh) is not None:
+                continue
+            if self._lake is not None and self._lake.holds_lists(wanted, snapshot_id):
+                chosen = route.without_postgres(error.message, fresh.lag_s)
+                return replace(asked, fresh=fresh, chosen=chosen)
+        raise _neither("what the lake holds is not known, or not fresh enough", error)
 
     def _lagging(self, asked: _Asked) -> Answer | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
-        if asked.demand.max_lag_s is None:
+        if asked.demand.max_lag_s is None or not asked.can_be_told:
             return None
         found = self._cache.newest(key_of(asked.question, asked.values, asked.scope, None), asked.question)
         if found is None:
@@ -268,13 +394,13 @@ class HybridQueryRouter:
             return None
         return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
 
-    async def _together(self, asked: _Asked) -> Answer:
+    async def _together(self, asked: _Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
         # A task belongs to the loop that made it.
         name = (id(asyncio.get_running_loop()), asked.name)
         running = self._running.get(name)
         if running is None:
-            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked)))
+            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked), tenant=tenant))
             self._running[name] = running
             running.add_done_callback(lambda done: self._landed(name, done))
         # Who goes away leaves it running for the others.
@@ -296,15 +422,36 @@ class HybridQueryRouter:
         run = self._runner(asked)
         try:
             rows, fresh = run(chosen.engine)
-        except LakeError as error:
-            if not asked.chosen_freely:
-                raise
-            _log.warning("query.lake_failed", question=name, error=error.message)
-            chosen = route.after_failure(error)
-            rows, fresh = run(chosen.engine)
+        except (LakeError, DatabaseUnavailable, EngineUnavailable) as error:
+            chosen = self._instead(asked, error)
+            try:
+                rows, fresh = run(chosen.engine)
+            except (LakeError, DatabaseUnavailable, EngineUnavailable) as other:
+                raise _neither(error.message, other) from other
         if chosen.engine is Engine.DUCKDB:
             self._keep(asked, rows, fresh)
         return _answered(name, rows, chosen, fresh, asked.started)
+
+    def _instead(self, asked: _Asked, error: ChronolakeError) -> Route:
+        """Where to go where the engine that was chosen cannot answer.
+
+        Raises:
+            ChronolakeError: the error, where there is no other engine.
+            EngineUnavailable: the other is known to be out of reach.
+        """
+        chosen = asked.chosen
+        if not asked.chosen_freely or chosen.code is route.Reason.LAKE_OFF:
+            raise error
+        if chosen.code is route.Reason.POSTGRES_FAILED:
+            raise _neither(error.message, EngineUnavailable("PostgreSQL cannot be asked either")) from error
+        _log.warning(
+            "query.engine_failed", question=asked.question.name, engine=chosen.engine, error=error.message
+        )
+        if chosen.engine is Engine.POSTGRES:
+            return route.after_postgres_failed(error)
+        if isinstance(error, LakeError):
+            return route.after_failure(error)
+        return route.while_lake_rests(error.message)
 
     def _kept_meanwhile(self, asked: _Asked) -> Answer | None:
         """The answer that somebody got between this one's look-up and now; a crowd has such."""
@@ -325,14 +472,15 @@ class HybridQueryRouter:
         if self._lake is None or rolled is None:
             return None
         try:
-            rows = run_scanned(
-                self._lake,
-                rolled.statement,
-                rolled.values,
-                self._settings.query.timeout_s,
-                snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
-            )
-        except LakeError as error:
+            with self._health.watching(Engine.DUCKDB):
+                rows = run_scanned(
+                    self._lake,
+                    rolled.statement,
+                    rolled.values,
+                    self._settings.query.timeout_s,
+                    snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+                )
+        except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
         self._keep(asked, rows, rolled.fresh)
@@ -356,34 +504,79 @@ class HybridQueryRouter:
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
-        with self._database.glance() as conn:
-            state = asked.state_of(freshness.of_lake(conn))
+        try:
+            with self._postgres() as conn:
+                state = asked.state_of(freshness.of_lake(conn))
+        except (DatabaseUnavailable, EngineUnavailable):
+            return
         if state is not None and state == asked.state_of(before):
             self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
 
     def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
-        scoped = asked.scope.project_ids is not None
-        values = bound(asked.values, asked.scope)
-        timeout_s = self._settings.query.timeout_s
-
         def run(engine: Engine) -> tuple[Rows, Freshness]:
-            if engine is Engine.POSTGRES:
-                text = written(asked.question, engine, scoped=scoped)
-                return run_postgres(self._database, text, values, timeout_s)
-            if self._lake is None:
-                raise self._no_lake("duckdb answers over the lake")
-            return run_duckdb(
+            return self._in_postgres(asked) if engine is Engine.POSTGRES else self._in_lake(asked)
+
+        return run
+
+    def _in_lake(self, asked: _Asked) -> tuple[Rows, Freshness]:
+        if self._lake is None:
+            raise self._no_lake("duckdb answers over the lake")
+        with self._health.watching(Engine.DUCKDB):
+            began = time.perf_counter()
+            rows, fresh = run_duckdb(
                 self._lake,
                 self._database,
-                scanned.of_question(asked.question, scoped=scoped),
-                values,
-                timeout_s,
+                asked.statement,
+                bound(asked.values, asked.scope),
+                self._settings.query.timeout_s,
                 whole=asked.chosen_freely,
                 demand=asked.demand,
                 told=asked.fresh,
             )
+        if fresh is asked.fresh and asked.chosen.code is not route.Reason.POSTGRES_FAILED:
+            # Else it was waited for to become fresher, or stands in: that is not what it takes.
+            self._learn(asked, Engine.DUCKDB, fresh.snapshot_id, began)
+        return rows, fresh
 
-        return run
+    def _in_postgres(self, asked: _Asked) -> tuple[Rows, Freshness]:
+        scoped = asked.scope.project_ids is not None
+        timeout_s = self._settings.query.timeout_s
+        if asked.chosen_freely:
+            self._check_bearable(asked)
+        with self._postgres_places.one(timeout_s), self._health.watching(Engine.POSTGRES):
+            began = time.perf_counter()
+            text = written(asked.question, Engine.POSTGRES, scoped=scoped)
+            found = run_postgres(self._database, text, bound(asked.values, asked.scope), timeout_s)
+        self._learn(asked, Engine.POSTGRES, None, began)
+        return found
+
+    def _check_bearable(self, asked: _Asked) -> None:
+        """Refuse what nobody sent to PostgreSQL and what would be too much for it.
+
+        Raises:
+            EngineUnavailable: by estimate it would read more rows than CHRONOLAKE_POSTGRES_MOST_ROWS.
+        """
+        most = self._settings.query.postgres_most_rows
+        with self._health.watching(Engine.POSTGRES):
+            estimates = self._weighing.estimates(asked.statement, asked.values, None)
+        rows = estimates[Engine.POSTGRES].rows if Engine.POSTGRES in estimates else 0
+        if rows > most:
+            raise EngineUnavailable(
+                f"PostgreSQL would read about {rows} rows for it, and may read {most}",
+                hint="Ask when the lake is there, with engine=postgres, or raise CHRONOLAKE_POSTGRES_MOST_ROWS.",
+            )
+
+    def _learn(self, asked: _Asked, engine: Engine, snapshot_id: int | None, began: float) -> None:
+        """Remember how long it took, beside what was estimated."""
+        ms = (time.perf_counter() - began) * 1000
+        if not self._settings.query.postgres_cheap_rows:
+            return
+        try:
+            estimate = self._weighing.estimates(asked.statement, asked.values, snapshot_id).get(engine)
+        except (LakeError, DatabaseError):
+            return
+        if estimate is not None:
+            self._weighing.learned.note(asked.question.name, engine, estimate, ms)
 
     def _shadow_of(self, asked: _Asked) -> None:
         """Compare what both engines say of it now, in the background, if it is one of those that are compared."""
@@ -404,7 +597,7 @@ class HybridQueryRouter:
                 asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
             )
             answer = self._rolled_up(replace(asked, fresh=fresh, rolled=rolled))
-            return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
+            return answer.rows if answer else self._in_lake(replace(asked, demand=demand, fresh=fresh))[0]
 
         self._shadow.maybe(asked.question.name, truth, lake)
 
@@ -420,11 +613,39 @@ class HybridQueryRouter:
     ) -> tuple[Rows, Freshness]:
         if self._lake is None:
             raise self._no_lake("only the lake knows what was")
-        snapshot = self._lake.as_of(at)
         scoped = scope.project_ids is not None
-        text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
         timeout_s = self._settings.query.timeout_s
-        return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
+        with self._health.watching(Engine.DUCKDB):
+            snapshot = self._lake.as_of(at)
+            text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
+            return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
+
+
+def _neither(one: str, other: ChronolakeError) -> EngineUnavailable:
+    """No engine can answer: why not the one, and why not the other."""
+    retry_after_s = other.facts.get("retry_after_s", 1)
+    return EngineUnavailable(
+        f"neither engine can answer now: {one}; {other.message}",
+        hint=other.hint or f"Ask again in {retry_after_s} s.",
+        retry_after_s=retry_after_s,
+    )
+
+
+def _fair_workers(settings: QuerySettings) -> Workers:
+    """Threads for queries, in which one tenant has neither all places nor all room to wait, unless it is told so."""
+    weights = weights_of(settings.weights)
+
+    def weight(tenant: Hashable) -> float:
+        ids = tenant.project_ids if isinstance(tenant, Scope) else None
+        return max((weights.get(project_id, 1.0) for project_id in ids or ()), default=1.0)
+
+    return Workers(
+        concurrency=settings.concurrency,
+        queue_size=settings.queue_size,
+        tenant_concurrency=settings.tenant_concurrency or max(1, settings.concurrency - 1),
+        tenant_queue_size=settings.tenant_queue_size or max(1, settings.queue_size * 3 // 4),
+        weight=weight,
+    )
 
 
 def _answered(
