@@ -77,6 +77,8 @@ class _Asked:
     fresh: Freshness | None = None
     #: how to answer from rollups, where they serve
     rolled: Plan | None = None
+    #: whether the answer that was kept is to be renewed before it is too old
+    ages: bool = False
 
     @property
     def chosen_freely(self) -> bool:
@@ -99,6 +101,11 @@ class _Asked:
         if fresh is None or fresh.as_of_lsn is None or self.state_of(fresh) is None:
             return False
         return self.demand.unmet(fresh) is None
+
+    @property
+    def newest_key(self) -> str:
+        """What the newest answer is called, for those who allow a lag."""
+        return key_of(self.question, self.values, self.scope, None)
 
     @property
     def name(self) -> Hashable:
@@ -140,6 +147,7 @@ class HybridQueryRouter:
         #: ids of projects that were asked about by name or id, for the same time
         self._project_ids: dict[str, int | None] = {}
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
+        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -214,6 +222,8 @@ class HybridQueryRouter:
                 lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
             )
             answer = kept or await self._together(asked, tenant or asked.scope)
+            if asked.ages:
+                self._renew(asked, tenant or asked.scope)
             by_choice = answer.meta.engine is Engine.DUCKDB or answer.code is route.Reason.CHEAPER
             if asked.at is None and asked.chosen_freely and by_choice:
                 self._shadow_of(asked)
@@ -286,13 +296,21 @@ class HybridQueryRouter:
         asked = _Asked(question, values, scope, chosen, started, at, demand)
         if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
             return asked, None
+        # Before PostgreSQL is asked anything: who allows a lag is answered without it.
+        return self._lagging(asked) or self._found(asked)
+
+    def _found(self, asked: _Asked) -> tuple[_Asked, Answer | None]:
+        """How the question is answered best, and its answer where the cache has it of the lake as it is."""
+        question, values, scope, demand = asked.question, asked.values, asked.scope, asked.demand
         try:
             with self._postgres() as conn:
                 fresh = freshness.of_lake(conn)
                 self._remember(fresh)
                 asked = replace(asked, fresh=fresh)
-                kept = self._kept(asked) or self._lagging(asked)
+                kept = self._kept(asked)
                 if kept is not None:
+                    if demand.max_lag_s is not None:
+                        self._cache.put_newest(asked.newest_key, question, kept.rows, fresh)
                     return asked, kept
                 made = rollup_states(conn) if asked.can_be_told else []
         except (DatabaseUnavailable, EngineUnavailable) as error:
@@ -382,17 +400,41 @@ class HybridQueryRouter:
                 return replace(asked, fresh=fresh, chosen=chosen)
         raise _neither("what the lake holds is not known, or not fresh enough", error)
 
-    def _lagging(self, asked: _Asked) -> Answer | None:
+    def _lagging(self, asked: _Asked) -> tuple[_Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
-        if asked.demand.max_lag_s is None or not asked.can_be_told:
+        if asked.demand.max_lag_s is None:
             return None
-        found = self._cache.newest(key_of(asked.question, asked.values, asked.scope, None), asked.question)
+        found = self._cache.newest(asked.newest_key, asked.question)
         if found is None:
             return None
-        rows, fresh = found[0], found[1].now()
-        if asked.demand.unmet(fresh) is not None:
+        rows, before = found
+        fresh = before.now()
+        if before.lag_s is None or fresh.lag_s is None or asked.demand.unmet(fresh) is not None:
             return None
-        return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
+        # Half of the time for which it serves has passed: the next ones shall not have to wait.
+        ages = fresh.lag_s > (before.lag_s + asked.demand.max_lag_s) / 2
+        chosen = route.cached_before(fresh.lag_s)
+        return replace(asked, ages=ages), _answered(asked.question.name, rows, chosen, fresh, asked.started)
+
+    def _renew(self, asked: _Asked, tenant: Hashable) -> None:
+        """Answer the question anew in the background, unless that is done already."""
+        name = (id(asyncio.get_running_loop()), asked.newest_key)
+        if name in self._renewing:
+            return
+        task = asyncio.ensure_future(
+            self._renewed(replace(asked, ages=False, started=time.perf_counter()), tenant)
+        )
+        self._renewing[name] = task
+        task.add_done_callback(lambda _: self._renewing.pop(name))
+
+    async def _renewed(self, asked: _Asked, tenant: Hashable) -> None:
+        try:
+            asked, kept = await self._front.run(lambda: self._found(asked))
+            if kept is None:
+                await self._together(asked, tenant)
+        except ChronolakeError as error:
+            # Who asks once it is too old is told.
+            _log.warning("query.not_renewed", question=asked.question.name, error=error.message)
 
     async def _together(self, asked: _Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
@@ -499,8 +541,7 @@ class HybridQueryRouter:
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
-            newest = key_of(asked.question, asked.values, asked.scope, None)
-            self._cache.put_newest(newest, asked.question, rows, before)
+            self._cache.put_newest(asked.newest_key, asked.question, rows, before)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
