@@ -23,6 +23,7 @@ from chronolake.errors import (
 from chronolake.lake import Lake, rollup_states
 from chronolake.oltp import Database, projects
 from chronolake.query import adhoc, freshness, moment, route, scanned
+from chronolake.query import live as live_rows
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.cache import ResultCache, key_of
 from chronolake.query.engines import (
@@ -36,6 +37,7 @@ from chronolake.query.engines import (
 )
 from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.health import EngineHealth
+from chronolake.query.live import Live
 from chronolake.query.narrowing import narrowed_by
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
@@ -77,6 +79,8 @@ class _Asked:
     fresh: Freshness | None = None
     #: how to answer from rollups, where they serve
     rolled: Plan | None = None
+    #: rows of PostgreSQL that the lake's facts are joined to, as they were when the cache was asked
+    live: Live | None = None
 
     @property
     def chosen_freely(self) -> bool:
@@ -93,6 +97,16 @@ class _Asked:
         return scanned.of_question(self.question, scoped=self.scope.project_ids is not None)
 
     @property
+    def notes(self) -> list[str]:
+        """What whoever reads the lake's answer has to know."""
+        return [live_rows.NOTE] if self.live else []
+
+    def key(self, state: State | None) -> str:
+        """What the cache calls its answer in that state of its tables."""
+        live = self.live.state if self.live else None
+        return key_of(self.question, self.values, self.scope, state, live)
+
+    @property
     def can_be_told(self) -> bool:
         """Whether the lake as it is can answer: its state is known, and it is as fresh as is asked for."""
         fresh = self.fresh
@@ -105,7 +119,8 @@ class _Asked:
         """Equal for those that one answer serves at the same time."""
         values = tuple(sorted((name, str(value)) for name, value in self.values.items()))
         chosen = self.chosen.engine, self.chosen.code
-        return self.question.name, values, self.scope, chosen, self.at, self.demand
+        live = self.live.state if self.live else None
+        return self.question.name, values, self.scope, chosen, self.at, self.demand, live
 
 
 class HybridQueryRouter:
@@ -284,13 +299,16 @@ class HybridQueryRouter:
         values = read(question.name, question.params, given).model_dump()
         scope = narrowed_by(self._found_projects, scope, values)
         asked = _Asked(question, values, scope, chosen, started, at, demand)
-        if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
+        if at is not None or chosen.engine is not Engine.DUCKDB:
             return asked, None
+        if not asked.chosen_freely:
+            return replace(asked, live=self._live_of(asked)), None
         try:
             with self._postgres() as conn:
                 fresh = freshness.of_lake(conn)
                 self._remember(fresh)
-                asked = replace(asked, fresh=fresh)
+                live = live_rows.of_scope(conn, scope) if live_rows.is_hybrid(asked.statement) else None
+                asked = replace(asked, fresh=fresh, live=live)
                 kept = self._kept(asked) or self._lagging(asked)
                 if kept is not None:
                     return asked, kept
@@ -310,10 +328,12 @@ class HybridQueryRouter:
         state = asked.state_of(fresh) if fresh is not None and asked.can_be_told else None
         if fresh is None or state is None:
             return None
-        rows = self._cache.get(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        rows = self._cache.get(asked.key(state), asked.question)
         if rows is None:
             return None
-        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+        return _answered(
+            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
+        )
 
     def _weighed(self, asked: _Asked) -> _Asked:
         """The same, with the engine that is cheaper; the lake where nobody knows."""
@@ -386,13 +406,20 @@ class HybridQueryRouter:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
         if asked.demand.max_lag_s is None or not asked.can_be_told:
             return None
-        found = self._cache.newest(key_of(asked.question, asked.values, asked.scope, None), asked.question)
+        found = self._cache.newest(asked.key(None), asked.question)
         if found is None:
             return None
         rows, fresh = found[0], found[1].now()
         if asked.demand.unmet(fresh) is not None:
             return None
-        return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
+        return _answered(
+            asked.question.name,
+            rows,
+            route.cached_before(fresh.lag_s),
+            fresh,
+            asked.started,
+            notes=asked.notes,
+        )
 
     async def _together(self, asked: _Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
@@ -430,7 +457,7 @@ class HybridQueryRouter:
                 raise _neither(error.message, other) from other
         if chosen.engine is Engine.DUCKDB:
             self._keep(asked, rows, fresh)
-        return _answered(name, rows, chosen, fresh, asked.started)
+        return _answered(name, rows, chosen, fresh, asked.started, notes=asked.notes)
 
     def _instead(self, asked: _Asked, error: ChronolakeError) -> Route:
         """Where to go where the engine that was chosen cannot answer.
@@ -461,10 +488,12 @@ class HybridQueryRouter:
         state = asked.state_of(fresh)
         if state is None:
             return None
-        rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        rows = self._cache.in_memory(asked.key(state), asked.question)
         if rows is None:
             return None
-        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+        return _answered(
+            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
+        )
 
     def _rolled_up(self, asked: _Asked) -> Answer | None:
         """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
@@ -479,6 +508,7 @@ class HybridQueryRouter:
                     rolled.values,
                     self._settings.query.timeout_s,
                     snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+                    live=asked.live,
                 )
         except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
@@ -491,6 +521,7 @@ class HybridQueryRouter:
             rolled.fresh,
             asked.started,
             rollups=rolled.names,
+            notes=asked.notes,
         )
 
     def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
@@ -499,7 +530,7 @@ class HybridQueryRouter:
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
-            newest = key_of(asked.question, asked.values, asked.scope, None)
+            newest = asked.key(None)
             self._cache.put_newest(newest, asked.question, rows, before)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
@@ -510,7 +541,7 @@ class HybridQueryRouter:
         except (DatabaseUnavailable, EngineUnavailable):
             return
         if state is not None and state == asked.state_of(before):
-            self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
+            self._cache.put(asked.key(state), asked.question, rows)
 
     def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
         def run(engine: Engine) -> tuple[Rows, Freshness]:
@@ -532,11 +563,22 @@ class HybridQueryRouter:
                 whole=asked.chosen_freely,
                 demand=asked.demand,
                 told=asked.fresh,
+                live=asked.live,
             )
         if fresh is asked.fresh and asked.chosen.code is not route.Reason.POSTGRES_FAILED:
             # Else it was waited for to become fresher, or stands in: that is not what it takes.
             self._learn(asked, Engine.DUCKDB, fresh.snapshot_id, began)
         return rows, fresh
+
+    def _live_of(self, asked: _Asked) -> Live | None:
+        """Rows of PostgreSQL for a question whose engine was named; the lake's own where they cannot be had."""
+        if not live_rows.is_hybrid(asked.statement):
+            return None
+        try:
+            with self._postgres() as conn:
+                return live_rows.of_scope(conn, asked.scope)
+        except (DatabaseUnavailable, EngineUnavailable):
+            return None
 
     def _in_postgres(self, asked: _Asked) -> tuple[Rows, Freshness]:
         scoped = asked.scope.project_ids is not None
