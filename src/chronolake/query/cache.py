@@ -36,15 +36,21 @@ _LARGEST_SHARE = 8
 _log = logs.get_logger(__name__)
 
 
-def key_of(question: Question, values: Mapping[str, Any], scope: Scope, state: State | None) -> str:
+def key_of(
+    question: Question,
+    values: Mapping[str, Any],
+    scope: Scope,
+    state: State | None,
+    live: str | None = None,
+) -> str:
     """The name of an answer: equal for equal questions about equal data, and for no others.
 
     `state` is that of the tables which the question reads, as `Freshness.of_tables` tells it; null names the newest
-    answer there is, whatever it is true of.
+    answer there is, whatever it is true of. `live` is that of rows which come from PostgreSQL.
     """
     projects = None if scope.project_ids is None else sorted(scope.project_ids)
     told = [question.name, question.sql, sorted((name, str(value)) for name, value in values.items())]
-    words = json.dumps([*told, projects, state], ensure_ascii=True)
+    words = json.dumps([*told, projects, state, live], ensure_ascii=True)
     return blake2b(words.encode(), digest_size=20).hexdigest()
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -17,102 +17,40 @@ from chronolake.errors import (
     DatabaseUnavailable,
     EngineUnavailable,
     LakeError,
-    LakeUnavailable,
     ParameterInvalid,
 )
 from chronolake.lake import Lake, rollup_states
 from chronolake.oltp import Database, projects
-from chronolake.query import adhoc, freshness, moment, route, scanned
+from chronolake.query import adhoc, freshness, moment, route
+from chronolake.query import live as live_rows
 from chronolake.query.answer import Answer, Meta
-from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.asked import Asked
+from chronolake.query.cache import ResultCache
 from chronolake.query.engines import (
-    Places,
     Rows,
     fresh_enough,
-    run_duckdb,
-    run_duckdb_as_of,
-    run_postgres,
     run_scanned,
 )
-from chronolake.query.freshness import Demand, Freshness, State
-from chronolake.query.health import EngineHealth
+from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.last_known import LastKnown
+from chronolake.query.live import Live
 from chronolake.query.narrowing import narrowed_by
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
-from chronolake.query.rollup import Plan, Planner
+from chronolake.query.rollup import Planner
 from chronolake.query.route import Engine, QueryType, Route
-from chronolake.query.scanned import Scanned
+from chronolake.query.running import Running
 from chronolake.query.scope import Scope
 from chronolake.query.search_history import SearchHistory
 from chronolake.query.shadow import Shadow
-from chronolake.query.text import bound, table_names, written
-from chronolake.query.weighing import Weighing
 from chronolake.query.workers import Workers
 from chronolake.settings import QuerySettings, Settings, weights_of
 from chronolake.telemetry import logs, metrics
 
 _log = logs.get_logger(__name__)
-_SWITCHED_OFF = "analytics are switched off (ANALYTICS_ENABLED)"
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
-#: Projects whose ids are remembered for when PostgreSQL cannot be asked.
-_MOST_PROJECTS = 10_000
-#: Snapshots of the lake that are remembered for the same time: as many as have lists of files.
-KEPT_SNAPSHOTS = 4
 #: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
 _FRONT_THREADS = 2
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A question with its parameters read: values, the scope less what `project` leaves out, and where to go."""
-
-    question: Question
-    values: Mapping[str, Any]
-    scope: Scope
-    chosen: Route
-    started: float
-    at: datetime | None
-    demand: Demand
-    #: how fresh the lake was when the cache was asked
-    fresh: Freshness | None = None
-    #: how to answer from rollups, where they serve
-    rolled: Plan | None = None
-    #: whether the answer that was kept is to be renewed before it is too old
-    ages: bool = False
-
-    @property
-    def chosen_freely(self) -> bool:
-        """Whether the router chose: then another road may be taken, and the cache may answer."""
-        return self.chosen.code is not route.Reason.ASKED
-
-    def state_of(self, fresh: Freshness) -> State | None:
-        """The state of the tables that it reads, in a lake that is so fresh."""
-        return fresh.of_tables(table_names(self.question, scoped=self.scope.project_ids is not None))
-
-    @property
-    def statement(self) -> Scanned:
-        """What the lake is asked."""
-        return scanned.of_question(self.question, scoped=self.scope.project_ids is not None)
-
-    @property
-    def can_be_told(self) -> bool:
-        """Whether the lake as it is can answer: its state is known, and it is as fresh as is asked for."""
-        fresh = self.fresh
-        if fresh is None or fresh.as_of_lsn is None or self.state_of(fresh) is None:
-            return False
-        return self.demand.unmet(fresh) is None
-
-    @property
-    def newest_key(self) -> str:
-        """What the newest answer is called, for those who allow a lag."""
-        return key_of(self.question, self.values, self.scope, None)
-
-    @property
-    def name(self) -> Hashable:
-        """Equal for those that one answer serves at the same time."""
-        values = tuple(sorted((name, str(value)) for name, value in self.values.items()))
-        chosen = self.chosen.engine, self.chosen.code
-        return self.question.name, values, self.scope, chosen, self.at, self.demand
 
 
 class HybridQueryRouter:
@@ -128,7 +66,6 @@ class HybridQueryRouter:
     ) -> None:
         self._database = database
         self._lake = lake
-        self._lake_error = lake_error or LakeUnavailable("the lake is out of reach")
         self._settings = settings
         waiting = settings.query.queue_size
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
@@ -137,15 +74,8 @@ class HybridQueryRouter:
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
         self._shadow = Shadow(settings.query.shadow_share)
-        self._weighing = Weighing(database=database, lake=lake)
-        self._health = EngineHealth(
-            failures=settings.query.engine_failures, pause_s=settings.query.engine_pause_s
-        )
-        self._postgres_places = Places(settings.query.postgres_concurrency)
-        #: how fresh the lake was, by its newest snapshots, for when PostgreSQL cannot be asked
-        self._known: dict[int, Freshness] = {}
-        #: ids of projects that were asked about by name or id, for the same time
-        self._project_ids: dict[str, int | None] = {}
+        self._engines = Running(database=database, lake=lake, settings=settings.query, lake_error=lake_error)
+        self._last_known = LastKnown()
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
         self._renewing: dict[Hashable, asyncio.Task[None]] = {}
 
@@ -168,14 +98,7 @@ class HybridQueryRouter:
     def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
         """Where a query of that type goes, and why; `params` may name an `engine`."""
         asked = _engine(str(params.get("engine", "auto")))
-        return route.choose(query_type, asked=asked, lake_off=self._lake_off())
-
-    def _lake_off(self) -> str | None:
-        if self._lake is not None:
-            return None
-        if self._settings.query.analytics_enabled:
-            return self._lake_error.message
-        return _SWITCHED_OFF
+        return route.choose(query_type, asked=asked, lake_off=self._engines.lake_off)
 
     async def ask(
         self,
@@ -217,9 +140,10 @@ class HybridQueryRouter:
             if at is None:
                 chosen = self.route_query(question.query_type, {"engine": engine})
             else:
-                chosen = route.as_of(asked=_engine(engine), lake_off=self._lake_off())
+                chosen = route.as_of(asked=_engine(engine), lake_off=self._engines.lake_off)
             asked, kept = await self._front.run(
-                lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
+                lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand),
+                tenant=tenant or scope,
             )
             answer = kept or await self._together(asked, tenant or asked.scope)
             if asked.ages:
@@ -254,14 +178,14 @@ class HybridQueryRouter:
         """
         started = time.perf_counter()
         if self._lake is None:
-            no_lake = self._no_lake("SQL is answered by the lake alone")
+            no_lake = self._engines.no_lake("SQL is answered by the lake alone")
             self._history.failed("sql", text, scope, started, no_lake)
             raise no_lake
         lake, asked = self._lake, self._settings.query
         limits = adhoc.Limits(min(limit or asked.max_rows, asked.max_rows), asked.max_bytes, asked.timeout_s)
 
         def work() -> Answer:
-            with self._health.watching(Engine.DUCKDB):
+            with self._engines.health.watching(Engine.DUCKDB):
                 found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
             chosen = Route(Engine.DUCKDB, "SQL is answered by the lake", route.Reason.ASKED)
             notes = [] if found.cut is None else [found.cut]
@@ -289,29 +213,35 @@ class HybridQueryRouter:
         *,
         at: datetime | None,
         demand: Demand,
-    ) -> tuple[_Asked, Answer | None]:
+    ) -> tuple[Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
         values = read(question.name, question.params, given).model_dump()
         scope = narrowed_by(self._found_projects, scope, values)
-        asked = _Asked(question, values, scope, chosen, started, at, demand)
-        if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
+        asked = Asked(question, values, scope, chosen, started, at, demand)
+        if at is not None or chosen.engine is not Engine.DUCKDB:
             return asked, None
-        # Before PostgreSQL is asked anything: who allows a lag is answered without it.
-        return self._lagging(asked) or self._found(asked)
+        if not asked.chosen_freely:
+            return replace(asked, live=self._live_of(asked)), None
+        # Who allows a lag is answered without PostgreSQL, save where names are joined as it has them now.
+        lagging = None if live_rows.is_hybrid(asked.statement) else self._lagging(asked)
+        return lagging or self._found(asked)
 
-    def _found(self, asked: _Asked) -> tuple[_Asked, Answer | None]:
-        """How the question is answered best, and its answer where the cache has it of the lake as it is."""
+    def _found(self, asked: Asked, *, anew: bool = False) -> tuple[Asked, Answer | None]:
+        """How the question is answered best, and its answer where the cache has it; `anew` of the lake as it is."""
         question, values, scope, demand = asked.question, asked.values, asked.scope, asked.demand
         try:
             with self._postgres() as conn:
                 fresh = freshness.of_lake(conn)
-                self._remember(fresh)
-                asked = replace(asked, fresh=fresh)
+                self._last_known.remember(fresh)
+                live = live_rows.of_scope(conn, scope) if live_rows.is_hybrid(asked.statement) else None
+                asked = replace(asked, fresh=fresh, live=live)
                 kept = self._kept(asked)
                 if kept is not None:
                     if demand.max_lag_s is not None:
-                        self._cache.put_newest(asked.newest_key, question, kept.rows, fresh)
+                        self._cache.put_newest(asked.key(None), question, kept.rows, fresh)
                     return asked, kept
+                if not anew and (lagging := self._lagging(asked)) is not None:
+                    return lagging
                 made = rollup_states(conn) if asked.can_be_told else []
         except (DatabaseUnavailable, EngineUnavailable) as error:
             asked = self._without_postgres(asked, error)
@@ -322,32 +252,34 @@ class HybridQueryRouter:
         asked = replace(asked, rolled=rolled)
         return (asked if rolled else self._weighed(asked)), None
 
-    def _kept(self, asked: _Asked) -> Answer | None:
+    def _kept(self, asked: Asked) -> Answer | None:
         """The answer that the cache has of the lake as it is; null where it has none, or that is not fresh enough."""
         fresh = asked.fresh
         state = asked.state_of(fresh) if fresh is not None and asked.can_be_told else None
         if fresh is None or state is None:
             return None
-        rows = self._cache.get(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        rows = self._cache.get(asked.key(state), asked.question)
         if rows is None:
             return None
-        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+        return _answered(
+            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
+        )
 
-    def _weighed(self, asked: _Asked) -> _Asked:
+    def _weighed(self, asked: Asked) -> Asked:
         """The same, with the engine that is cheaper; the lake where nobody knows."""
         cheap_rows = self._settings.query.postgres_cheap_rows
         fresh = asked.fresh
         if not cheap_rows or fresh is None or fresh.as_of_lsn is None:
             return asked
         try:
-            estimates = self._weighing.estimates(asked.statement, asked.values, fresh.snapshot_id)
+            estimates = self._engines.weighing.estimates(asked.statement, asked.values, fresh.snapshot_id)
         except (LakeError, DatabaseError) as error:
             _log.warning("query.not_weighed", question=asked.question.name, error=error.message)
             return asked
-        costs = self._weighing.costs(asked.question.name, estimates)
+        costs = self._engines.weighing.costs(asked.question.name, estimates)
         if costs is None:
             return asked
-        is_free = self._postgres_places.free and self._health.resting(Engine.POSTGRES) is None
+        is_free = self._engines.postgres_places.free and self._engines.health.resting(Engine.POSTGRES) is None
         chosen = route.by_cost(asked.chosen, costs, cheap_rows=cheap_rows, postgres_is_free=is_free)
         return replace(asked, chosen=chosen)
 
@@ -359,7 +291,7 @@ class HybridQueryRouter:
             EngineUnavailable: it failed too often, and is let alone.
             DatabaseError: it could not be asked.
         """
-        with self._health.watching(Engine.POSTGRES), self._database.glance() as conn:
+        with self._engines.health.watching(Engine.POSTGRES), self._database.glance() as conn:
             yield conn
 
     def _found_projects(self, names: Sequence[str]) -> list[int | None]:
@@ -368,43 +300,30 @@ class HybridQueryRouter:
             with self._postgres() as conn:
                 found = [projects.find(conn, name) for name in names]
         except (DatabaseUnavailable, EngineUnavailable):
-            if not all(name in self._project_ids for name in names):
+            known = self._last_known.projects(names)
+            if known is None:
                 raise
-            return [self._project_ids[name] for name in names]
-        if len(self._project_ids) > _MOST_PROJECTS:
-            self._project_ids.clear()
-        self._project_ids.update(zip(names, found, strict=True))
+            return known
+        self._last_known.remember_projects(names, found)
         return found
 
-    def _remember(self, fresh: Freshness) -> None:
-        if fresh.snapshot_id is None or fresh.as_of_lsn is None:
-            return
-        self._known.pop(fresh.snapshot_id, None)
-        self._known[fresh.snapshot_id] = fresh
-        for old in list(self._known)[:-KEPT_SNAPSHOTS]:
-            self._known.pop(old, None)
-
-    def _without_postgres(self, asked: _Asked, error: ChronolakeError) -> _Asked:
+    def _without_postgres(self, asked: Asked, error: ChronolakeError) -> Asked:
         """How to answer from the lake as it was known to be, while PostgreSQL cannot be asked.
 
         Raises:
             EngineUnavailable: that is not fresh enough, or its files are not known: then no engine can answer.
         """
         wanted = asked.statement.wanted(asked.values)
-        for snapshot_id, known in reversed(list(self._known.items())):
-            fresh = known.now()
-            if asked.demand.unmet(fresh) is not None:
-                continue
-            if self._lake is not None and self._lake.holds_lists(wanted, snapshot_id):
-                chosen = route.without_postgres(error.message, fresh.lag_s)
-                return replace(asked, fresh=fresh, chosen=chosen)
-        raise _neither("what the lake holds is not known, or not fresh enough", error)
+        fresh = self._last_known.answerable(self._lake, wanted, asked.demand) if self._lake else None
+        if fresh is None:
+            raise _neither("what the lake holds is not known, or not fresh enough", error)
+        return replace(asked, fresh=fresh, chosen=route.without_postgres(error.message, fresh.lag_s))
 
-    def _lagging(self, asked: _Asked) -> tuple[_Asked, Answer] | None:
+    def _lagging(self, asked: Asked) -> tuple[Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
         if asked.demand.max_lag_s is None:
             return None
-        found = self._cache.newest(asked.newest_key, asked.question)
+        found = self._cache.newest(asked.key(None), asked.question)
         if found is None:
             return None
         rows, before = found
@@ -413,12 +332,19 @@ class HybridQueryRouter:
             return None
         # Half of the time for which it serves has passed: the next ones shall not have to wait.
         ages = fresh.lag_s > (before.lag_s + asked.demand.max_lag_s) / 2
-        chosen = route.cached_before(fresh.lag_s)
-        return replace(asked, ages=ages), _answered(asked.question.name, rows, chosen, fresh, asked.started)
+        answer = _answered(
+            asked.question.name,
+            rows,
+            route.cached_before(fresh.lag_s),
+            fresh,
+            asked.started,
+            notes=asked.notes,
+        )
+        return replace(asked, ages=ages), answer
 
-    def _renew(self, asked: _Asked, tenant: Hashable) -> None:
+    def _renew(self, asked: Asked, tenant: Hashable) -> None:
         """Answer the question anew in the background, unless that is done already."""
-        name = (id(asyncio.get_running_loop()), asked.newest_key)
+        name = (id(asyncio.get_running_loop()), asked.key(None))
         if name in self._renewing:
             return
         task = asyncio.ensure_future(
@@ -427,16 +353,16 @@ class HybridQueryRouter:
         self._renewing[name] = task
         task.add_done_callback(lambda _: self._renewing.pop(name))
 
-    async def _renewed(self, asked: _Asked, tenant: Hashable) -> None:
+    async def _renewed(self, asked: Asked, tenant: Hashable) -> None:
         try:
-            asked, kept = await self._front.run(lambda: self._found(asked))
+            asked, kept = await self._front.run(lambda: self._found(asked, anew=True), tenant=tenant)
             if kept is None:
                 await self._together(asked, tenant)
         except ChronolakeError as error:
             # Who asks once it is too old is told.
             _log.warning("query.not_renewed", question=asked.question.name, error=error.message)
 
-    async def _together(self, asked: _Asked, tenant: Hashable) -> Answer:
+    async def _together(self, asked: Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
         # A task belongs to the loop that made it.
         name = (id(asyncio.get_running_loop()), asked.name)
@@ -454,27 +380,26 @@ class HybridQueryRouter:
             # Who asked may be gone; an error that nobody fetches would be told on standard error.
             done.exception()
 
-    def _answer(self, asked: _Asked) -> Answer:
+    def _answer(self, asked: Asked) -> Answer:
         name, chosen = asked.question.name, asked.chosen
         if asked.at is not None:
-            rows, fresh = self._past_rows(asked.question, asked.values, asked.scope, asked.at)
+            rows, fresh = self._engines.past(asked, asked.at)
             return _answered(name, rows, chosen, fresh, asked.started)
         if (answer := self._kept_meanwhile(asked) or self._rolled_up(asked)) is not None:
             return answer
-        run = self._runner(asked)
         try:
-            rows, fresh = run(chosen.engine)
+            rows, fresh = self._engines.on(chosen.engine, asked)
         except (LakeError, DatabaseUnavailable, EngineUnavailable) as error:
             chosen = self._instead(asked, error)
             try:
-                rows, fresh = run(chosen.engine)
+                rows, fresh = self._engines.on(chosen.engine, asked)
             except (LakeError, DatabaseUnavailable, EngineUnavailable) as other:
                 raise _neither(error.message, other) from other
         if chosen.engine is Engine.DUCKDB:
             self._keep(asked, rows, fresh)
-        return _answered(name, rows, chosen, fresh, asked.started)
+        return _answered(name, rows, chosen, fresh, asked.started, notes=asked.notes)
 
-    def _instead(self, asked: _Asked, error: ChronolakeError) -> Route:
+    def _instead(self, asked: Asked, error: ChronolakeError) -> Route:
         """Where to go where the engine that was chosen cannot answer.
 
         Raises:
@@ -495,7 +420,7 @@ class HybridQueryRouter:
             return route.after_failure(error)
         return route.while_lake_rests(error.message)
 
-    def _kept_meanwhile(self, asked: _Asked) -> Answer | None:
+    def _kept_meanwhile(self, asked: Asked) -> Answer | None:
         """The answer that somebody got between this one's look-up and now; a crowd has such."""
         fresh = asked.fresh
         if fresh is None or fresh.as_of_lsn is None or asked.demand.unmet(fresh) is not None:
@@ -503,24 +428,27 @@ class HybridQueryRouter:
         state = asked.state_of(fresh)
         if state is None:
             return None
-        rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        rows = self._cache.in_memory(asked.key(state), asked.question)
         if rows is None:
             return None
-        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+        return _answered(
+            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
+        )
 
-    def _rolled_up(self, asked: _Asked) -> Answer | None:
+    def _rolled_up(self, asked: Asked) -> Answer | None:
         """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
         rolled = asked.rolled
         if self._lake is None or rolled is None:
             return None
         try:
-            with self._health.watching(Engine.DUCKDB):
+            with self._engines.health.watching(Engine.DUCKDB):
                 rows = run_scanned(
                     self._lake,
                     rolled.statement,
                     rolled.values,
                     self._settings.query.timeout_s,
                     snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+                    live=asked.live,
                 )
         except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
@@ -533,15 +461,16 @@ class HybridQueryRouter:
             rolled.fresh,
             asked.started,
             rollups=rolled.names,
+            notes=asked.notes,
         )
 
-    def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
+    def _keep(self, asked: Asked, rows: Rows, before: Freshness) -> None:
         """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of.
 
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
-            self._cache.put_newest(asked.newest_key, asked.question, rows, before)
+            self._cache.put_newest(asked.key(None), asked.question, rows, before)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
@@ -551,81 +480,24 @@ class HybridQueryRouter:
         except (DatabaseUnavailable, EngineUnavailable):
             return
         if state is not None and state == asked.state_of(before):
-            self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
+            self._cache.put(asked.key(state), asked.question, rows)
 
-    def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
-        def run(engine: Engine) -> tuple[Rows, Freshness]:
-            return self._in_postgres(asked) if engine is Engine.POSTGRES else self._in_lake(asked)
-
-        return run
-
-    def _in_lake(self, asked: _Asked) -> tuple[Rows, Freshness]:
-        if self._lake is None:
-            raise self._no_lake("duckdb answers over the lake")
-        with self._health.watching(Engine.DUCKDB):
-            began = time.perf_counter()
-            rows, fresh = run_duckdb(
-                self._lake,
-                self._database,
-                asked.statement,
-                bound(asked.values, asked.scope),
-                self._settings.query.timeout_s,
-                whole=asked.chosen_freely,
-                demand=asked.demand,
-                told=asked.fresh,
-            )
-        if fresh is asked.fresh and asked.chosen.code is not route.Reason.POSTGRES_FAILED:
-            # Else it was waited for to become fresher, or stands in: that is not what it takes.
-            self._learn(asked, Engine.DUCKDB, fresh.snapshot_id, began)
-        return rows, fresh
-
-    def _in_postgres(self, asked: _Asked) -> tuple[Rows, Freshness]:
-        scoped = asked.scope.project_ids is not None
-        timeout_s = self._settings.query.timeout_s
-        if asked.chosen_freely:
-            self._check_bearable(asked)
-        with self._postgres_places.one(timeout_s), self._health.watching(Engine.POSTGRES):
-            began = time.perf_counter()
-            text = written(asked.question, Engine.POSTGRES, scoped=scoped)
-            found = run_postgres(self._database, text, bound(asked.values, asked.scope), timeout_s)
-        self._learn(asked, Engine.POSTGRES, None, began)
-        return found
-
-    def _check_bearable(self, asked: _Asked) -> None:
-        """Refuse what nobody sent to PostgreSQL and what would be too much for it.
-
-        Raises:
-            EngineUnavailable: by estimate it would read more rows than CHRONOLAKE_POSTGRES_MOST_ROWS.
-        """
-        most = self._settings.query.postgres_most_rows
-        with self._health.watching(Engine.POSTGRES):
-            estimates = self._weighing.estimates(asked.statement, asked.values, None)
-        rows = estimates[Engine.POSTGRES].rows if Engine.POSTGRES in estimates else 0
-        if rows > most:
-            raise EngineUnavailable(
-                f"PostgreSQL would read about {rows} rows for it, and may read {most}",
-                hint="Ask when the lake is there, with engine=postgres, or raise CHRONOLAKE_POSTGRES_MOST_ROWS.",
-            )
-
-    def _learn(self, asked: _Asked, engine: Engine, snapshot_id: int | None, began: float) -> None:
-        """Remember how long it took, beside what was estimated."""
-        ms = (time.perf_counter() - began) * 1000
-        if not self._settings.query.postgres_cheap_rows:
-            return
+    def _live_of(self, asked: Asked) -> Live | None:
+        """Rows of PostgreSQL for a question whose engine was named; the lake's own where they cannot be had."""
+        if not live_rows.is_hybrid(asked.statement):
+            return None
         try:
-            estimate = self._weighing.estimates(asked.statement, asked.values, snapshot_id).get(engine)
-        except (LakeError, DatabaseError):
-            return
-        if estimate is not None:
-            self._weighing.learned.note(asked.question.name, engine, estimate, ms)
+            with self._postgres() as conn:
+                return live_rows.of_scope(conn, asked.scope)
+        except (DatabaseUnavailable, EngineUnavailable):
+            return None
 
-    def _shadow_of(self, asked: _Asked) -> None:
+    def _shadow_of(self, asked: Asked) -> None:
         """Compare what both engines say of it now, in the background, if it is one of those that are compared."""
-        run = self._runner(replace(asked, rolled=None))
         lsns: list[str | None] = []
 
         def truth() -> Rows:
-            rows, fresh = run(Engine.POSTGRES)
+            rows, fresh = self._engines.in_postgres(asked)
             lsns.append(fresh.as_of_lsn)
             return rows
 
@@ -638,28 +510,13 @@ class HybridQueryRouter:
                 asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
             )
             answer = self._rolled_up(replace(asked, fresh=fresh, rolled=rolled))
-            return answer.rows if answer else self._in_lake(replace(asked, demand=demand, fresh=fresh))[0]
+            return (
+                answer.rows
+                if answer
+                else self._engines.in_lake(replace(asked, demand=demand, fresh=fresh))[0]
+            )
 
         self._shadow.maybe(asked.question.name, truth, lake)
-
-    def _no_lake(self, wanted: str) -> EngineUnavailable:
-        if not self._settings.query.analytics_enabled:
-            return EngineUnavailable(
-                f"{wanted}, and {_SWITCHED_OFF}", hint="Unset ANALYTICS_ENABLED or set it to true."
-            )
-        return EngineUnavailable(f"{wanted}: {self._lake_error.message}", hint=self._lake_error.hint)
-
-    def _past_rows(
-        self, question: Question, values: Mapping[str, Any], scope: Scope, at: datetime
-    ) -> tuple[Rows, Freshness]:
-        if self._lake is None:
-            raise self._no_lake("only the lake knows what was")
-        scoped = scope.project_ids is not None
-        timeout_s = self._settings.query.timeout_s
-        with self._health.watching(Engine.DUCKDB):
-            snapshot = self._lake.as_of(at)
-            text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
-            return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
 
 
 def _neither(one: str, other: ChronolakeError) -> EngineUnavailable:

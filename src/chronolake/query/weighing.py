@@ -19,7 +19,7 @@ from chronolake.query.route import Costs, Engine
 from chronolake.query.scanned import Scanned
 
 #: Seconds for which PostgreSQL's statistics are taken to hold: its own are made anew about as often, at most.
-EPOCH_S = 60.0
+STATISTICS_S = 60.0
 _TABLES = [table.postgres_table for table in TABLES.values()]
 #: Columns that lead to rows, in some index of some table.
 _COLUMNS = sorted(
@@ -69,7 +69,7 @@ class Weighing:
     def _statistics(self) -> Mapping[str, TableStatistics]:
         with self._lock:
             now = self._clock.monotonic()
-            if self._read_at is not None and now - self._read_at < EPOCH_S:
+            if self._read_at is not None and now - self._read_at < STATISTICS_S:
                 # Whoever comes while they are read takes what there was.
                 return self._tables
             self._read_at = now

@@ -12,7 +12,7 @@ from chronolake.lsn import parse_lsn
 from chronolake.oltp import current_lsn
 from chronolake.oltp.statistics import of_tables
 from chronolake.query import QueryType, Scope
-from chronolake.query import router as module
+from chronolake.query import running as module
 from chronolake.query.cost import Estimate
 from chronolake.query.freshness import Demand
 from chronolake.query.question import named
@@ -38,10 +38,10 @@ def teach():
     def _teach(router, name, params, scope=EVERYTHING, **took_ms):
         chosen = router.route_query(QueryType.AGGREGATION, {})
         asked, _ = router._looked_up(named(name), params, scope, chosen, 0.0, at=None, demand=Demand())
-        found = router._weighing.estimates(asked.statement, asked.values, asked.fresh.snapshot_id)
+        found = router._engines.weighing.estimates(asked.statement, asked.values, asked.fresh.snapshot_id)
         for engine, ms in took_ms.items():
             for _ in range(8):
-                router._weighing.learned.note(name, Engine(engine), found[Engine(engine)], ms)
+                router._engines.weighing.learned.note(name, Engine(engine), found[Engine(engine)], ms)
 
     return _teach
 
@@ -88,7 +88,7 @@ async def test_every_run_teaches(make_router, lake, database):
     router = make_router(lake, **CHEAP)
     for engine in ("auto", "postgres"):
         await router.ask("languages", {}, scope=EVERYTHING, engine=engine)
-    assert {key[:2] for key in router._weighing.learned._records} == {("languages", Engine.POSTGRES)}
+    assert {key[:2] for key in router._engines.weighing.learned._records} == {("languages", Engine.POSTGRES)}
     # Shadow runs teach what the engine takes that was not chosen.
     with database.connection() as conn:
         ahead = parse_lsn(current_lsn(conn)) + 2**24
@@ -97,7 +97,7 @@ async def test_every_run_teaches(make_router, lake, database):
     shadowing = make_router(lake, **CHEAP | {"CHRONOLAKE_SHADOW_SHARE": 1})
     await shadowing.ask("languages", {}, scope=EVERYTHING)
     shadowing.close()
-    assert {key[:2] for key in shadowing._weighing.learned._records} == {
+    assert {key[:2] for key in shadowing._engines.weighing.learned._records} == {
         ("languages", Engine.POSTGRES),
         ("languages", Engine.DUCKDB),
     }
@@ -105,7 +105,7 @@ async def test_every_run_teaches(make_router, lake, database):
 
 async def test_a_busy_postgresql_gets_no_question_that_the_lake_can_answer(make_router, lake):
     router = make_router(lake, **CHEAP | {"CHRONOLAKE_POSTGRES_CONCURRENCY": 1})
-    with router._postgres_places.one(1):
+    with router._engines.postgres_places.one(1):
         answer = await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING)
         assert answer.meta.engine == "duckdb"
     answer = await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING)
@@ -170,12 +170,14 @@ def test_estimates_are_near_what_is_there(make_router, lake, database, filled):
         ).fetchone()[0]
     coverage = of_question(named("coverage_gaps"), scoped=False)
     values = named("coverage_gaps").params(domain="host-3.example").model_dump()
-    found = router._weighing.estimates(coverage, values, snapshot_id)
+    found = router._engines.weighing.estimates(coverage, values, snapshot_id)
     assert found[Engine.POSTGRES].rows == pytest.approx(rows, rel=0.5)
     # So few captures lie in one file; the lake looks at all of it.
     assert found[Engine.DUCKDB].rows == total
     status = of_question(named("source_status"), scoped=False)
-    found = router._weighing.estimates(status, named("source_status").params().model_dump(), snapshot_id)
+    found = router._engines.weighing.estimates(
+        status, named("source_status").params().model_dump(), snapshot_id
+    )
     assert found[Engine.POSTGRES] == Estimate(
         pytest.approx(1.5 + total * 4e-4, rel=0.1), pytest.approx(total, rel=0.05)
     )
