@@ -13,8 +13,8 @@ from sqlglot import exp
 from chronolake.errors import LakeError
 from chronolake.lake import Estimate, Rollup
 from chronolake.oltp.searches import Counted
-from chronolake.query.asked import read_back
 from chronolake.query.question import Question
+from chronolake.query.recalled import read_back
 from chronolake.query.rollup import blocks, derived, rewritten, shape_of, shaped
 from chronolake.query.scope import Scope
 from chronolake.query.text import tables_read

@@ -1,5 +1,6 @@
 """The two engines behind one face: a statement and its values in, rows out, within a deadline."""
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ import duckdb
 import psycopg
 from psycopg.rows import dict_row
 
-from chronolake.errors import LakeBehind, LakeIncomplete, QueryTimeout
+from chronolake.errors import EngineUnavailable, LakeBehind, LakeIncomplete, QueryTimeout
 from chronolake.lake import Lake, Snapshot, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
 from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.live import Live
 from chronolake.query.scanned import Scanned
 
 Rows = list[dict[str, Any]]
@@ -24,8 +26,44 @@ POLL_S = 0.02
 #: A lake that nobody has looked after for so long is not waited for: it will not become fresher by that.
 STALE_S = 5.0
 
+#: What tables that are not the lake's are called in its engine.
+_LIVE = "chronolake_live_"
 #: Sets the deadline of the transaction's next statements, and tells where the WAL is, in one round trip.
 _BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn()::text"
+
+
+class Places:
+    """How many questions an engine computes at the same time; whoever finds no place waits for one. Thread-safe."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._room = threading.BoundedSemaphore(count)
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a place now."""
+        found = self._room.acquire(blocking=False)
+        if found:
+            self._room.release()
+        return found
+
+    @contextmanager
+    def one(self, wait_s: float) -> Iterator[None]:
+        """Hold a place within.
+
+        Raises:
+            EngineUnavailable: none became free in time.
+        """
+        if not self._room.acquire(timeout=wait_s):
+            raise EngineUnavailable(
+                f"too busy: PostgreSQL computes {self._count} questions already",
+                hint="Try again in a moment, or raise CHRONOLAKE_POSTGRES_CONCURRENCY.",
+                retry_after_s=1,
+            )
+        try:
+            yield
+        finally:
+            self._room.release()
 
 
 def run_duckdb(
@@ -38,6 +76,7 @@ def run_duckdb(
     whole: bool,
     demand: Demand,
     told: Freshness | None = None,
+    live: Live | None = None,
 ) -> tuple[Rows, Freshness]:
     """Ask the lake; how fresh it is was `told` just now, or comes from its checkpoint and the ledger.
 
@@ -50,26 +89,41 @@ def run_duckdb(
     fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
-    return run_scanned(lake, statement, values, timeout_s, fresh=fresh), fresh
+    rows = run_scanned(lake, statement, values, timeout_s, fresh=fresh, live=live)
+    return rows, fresh
 
 
 def run_scanned(
-    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, fresh: Freshness | None
+    lake: Lake,
+    statement: Scanned,
+    values: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    fresh: Freshness | None,
+    live: Live | None = None,
 ) -> Rows:
     """Ask the lake, by its files as they were when it was so `fresh` where that can be, else by its tables' names.
+
+    Tables that are `live` are read from there.
 
     Raises:
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    with opened_scan(lake, statement, values, timeout_s, fresh=fresh) as (cursor, text):
+    with opened_scan(lake, statement, values, timeout_s, fresh=fresh, live=live) as (cursor, text):
         cursor.execute(text, dict(values))
         return rows_of(cursor, cursor.fetchall())
 
 
 @contextmanager
 def opened_scan(
-    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, fresh: Freshness | None
+    lake: Lake,
+    statement: Scanned,
+    values: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    fresh: Freshness | None,
+    live: Live | None = None,
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
     """A cursor within its deadline, and the text that is to be run by it: as `run_scanned` says.
 
@@ -77,13 +131,20 @@ def opened_scan(
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
+    tables = {} if live is None else live.tables
+    stored = [one for one in statement.wanted(values) if one.table not in tables]
     files = None
     if fresh is not None and fresh.snapshot_id is not None:
-        files = lake.files_of(statement.wanted(values), fresh.snapshot_id, fresh.laid)
-    text = statement.text if files is None else statement.over(files)
+        files = lake.files_of(stored, fresh.snapshot_id, fresh.laid)
+    relations = iter([f'"{one.table}"' for one in stored] if files is None else files)
+    text = statement.over(
+        [_LIVE + read.table if read.table in tables else next(relations) for read in statement.reads]
+    )
     opened = lake.cursor if files is None else lake.file_cursor
     with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
-        yield cursor, text
+        for name, rows in tables.items():
+            cursor.register(_LIVE + name, rows)
+        yield cursor, text if files is not None or tables else statement.text
 
 
 def fresh_enough(database: Database, demand: Demand) -> Freshness:

@@ -12,7 +12,6 @@ from chronolake.oltp.index_trials import Statement, Trial
 from chronolake.oltp.indexes import IndexState
 from chronolake.oltp.optimizer_log import Change
 from chronolake.oltp.searches import Counted
-from chronolake.query.asked import read_back
 from chronolake.query.changes import SEE_LOG, Changes, made_by_itself, refused
 from chronolake.query.explain.step import Step
 from chronolake.query.index_advice import (
@@ -26,6 +25,7 @@ from chronolake.query.index_advice import (
     proposals,
 )
 from chronolake.query.question import Question
+from chronolake.query.recalled import read_back
 from chronolake.query.route import Engine
 from chronolake.query.scope import Scope
 from chronolake.query.text import bound, written

@@ -12,9 +12,9 @@ from chronolake.errors import LakeUnavailable, ParameterInvalid
 from chronolake.lake import LaidOut, Lake, LayoutTrials, interrupting
 from chronolake.oltp import Database, projects, searches
 from chronolake.oltp.optimizer_log import Change
-from chronolake.query.asked import read_back
 from chronolake.query.changes import SEE_LOG, Changes
 from chronolake.query.layout_advice import LayoutProposal, Measured, proposed, ways
+from chronolake.query.recalled import read_back
 from chronolake.query.scanned import Scanned, of_question
 from chronolake.query.scope import Scope
 from chronolake.query.text import bound

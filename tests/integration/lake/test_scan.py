@@ -10,9 +10,9 @@ import pytest
 from chronolake.capture.columns import CDX_RECORDS, PROJECTS
 from chronolake.lake import Wanted, scan
 from chronolake.lake.changes import TableChanges
-from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.compaction import Limits
 from chronolake.lake.scan import PATCHED_FILES, unnoted
+from chronolake.lake.stream_notes import StreamCheckpoint
 from chronolake.query.freshness import of_lake
 
 COLUMNS = ("id", "domain", "timestamp", "content_length")

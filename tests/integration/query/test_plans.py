@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from chronolake.errors import QuestionUnknown
+from chronolake.errors import EngineUnavailable, QuestionUnknown
 from chronolake.oltp import query_plans
 from chronolake.oltp.query_plans import Planned
-from chronolake.query import QueryOptimizer, Scope
+from chronolake.query import Engine, QueryOptimizer, Scope
 from chronolake.query.explain import Step, capture, fingerprint
 from chronolake.telemetry import metrics
 
@@ -168,7 +169,25 @@ def test_nobody_waits_for_a_look_and_one_that_fails_is_counted(
 
 def test_a_plan_of_postgres_can_only_read(database):
     with database.connection() as conn, pytest.raises(Exception, match="read-only"):
-        capture.running.by_postgres(conn, "DELETE FROM query_plans", {}, 5)
+        capture.running.by_postgres(conn, "DELETE FROM query_plans", {}, 5, capture.running.Stopping())
+
+
+def test_who_closes_does_not_wait_for_a_look(make_router, lake, filled, outcomes):
+    router = make_router(lake, **ALL)
+    began, stopping = threading.Event(), router._plans._stopping
+
+    def long(conn):
+        began.set()
+        capture.running.by_postgres(conn, "SELECT pg_sleep(60)", {}, 60, stopping)
+
+    router._plans._submit(capture._Told("sql", "sql", "s", Engine.POSTGRES), long)
+    began.wait()
+    started = time.monotonic()
+    router.close()
+    assert time.monotonic() - started < 30
+    assert outcomes() == {"failed": 1}
+    with pytest.raises(EngineUnavailable), stopping.by(list):
+        pass
 
 
 def planned(*operators, shape="s", engine="duckdb"):

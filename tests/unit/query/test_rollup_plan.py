@@ -171,7 +171,8 @@ def test_the_foremost_domains_read_no_captures():
     question = QUESTIONS["top_domains"]
     values = question.params().model_dump()
     rollups = [
-        (typed(derived(block, by_project=False)), 1) for block in blocks(shaped(question.tree, values), values)
+        (typed(derived(block, by_project=False)), 1)
+        for block in blocks(shaped(question.tree, values), values)
     ]
     assert len(rollups) == 2
     found = rewritten(question.tree, values, Scope.everything(), rollups)

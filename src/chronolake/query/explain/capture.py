@@ -7,14 +7,13 @@ in all processes.
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 from time import monotonic
-from typing import Any
 
 from psycopg import Connection
 
@@ -22,13 +21,13 @@ from chronolake.errors import ChronolakeError
 from chronolake.lake import Lake
 from chronolake.oltp import Database, query_plans
 from chronolake.oltp.query_plans import Planned
-from chronolake.query import adhoc, freshness, scanned
+from chronolake.query import adhoc, freshness
 from chronolake.query.answer import Answer
+from chronolake.query.asked import Asked
 from chronolake.query.explain import duckdb, postgres, running
 from chronolake.query.explain.regression import regressions
 from chronolake.query.explain.step import Step, fingerprint
-from chronolake.query.question import Question
-from chronolake.query.rollup import Plan, shape_of
+from chronolake.query.rollup import shape_of
 from chronolake.query.route import Engine, Reason
 from chronolake.query.scope import Scope
 from chronolake.query.text import bound, written
@@ -63,7 +62,9 @@ class Looked(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Told:
+    """What is kept of a question: its name, its words and shape, and who answered."""
+
     question: str
     asked: str
     shape: str
@@ -85,41 +86,45 @@ class PlanCapture:
         self._next_at = 0.0
         self._looked_at: dict[str, float] = {}
         self._counted_at = 0.0
+        self._stopping = running.Stopping()
 
     def close(self) -> None:
-        """Let the look that runs end, and drop those that wait."""
+        """Stop the look that runs, and drop those that wait: nobody waits for a look, who closes neither."""
+        self._stopping.now()
         self._worker.shutdown(cancel_futures=True)
 
-    def answered(
-        self, question: Question, values: Mapping[str, Any], scope: Scope, rolled: Plan | None, answer: Answer
-    ) -> None:
+    def answered(self, asked: Asked, answer: Answer) -> None:
         """Look at how a question was answered, if it is one of those that are looked at; returns at once."""
         # What is kept was read by nobody, and a past state is not how things are.
         if answer.code in (Reason.CACHED, Reason.AS_OF) or not self._is_wanted(answer.meta.elapsed_ms):
             return
-        projects = None if scope.project_ids is None else min(len(scope.project_ids), 2)
-        asked = asked_in_words(question, values, projects)
-        shape = _hashed(question.name, shape_of(values), projects)
-        given, scoped, timeout_s = bound(values, scope), projects is not None, self._settings.query.timeout_s
+        question, ids = asked.question, asked.scope.project_ids
+        projects = None if ids is None else min(len(ids), 2)
+        words = asked_in_words(question, asked.values, projects)
+        shape = _hashed(question.name, shape_of(asked.values), projects)
+        given, timeout_s = bound(asked.values, asked.scope), self._settings.query.timeout_s
         lake = self._lake
 
         def by_postgres(conn: Connection) -> tuple[Step, float]:
-            text = written(question, Engine.POSTGRES, scoped=scoped)
-            told = running.by_postgres(conn, text, given, timeout_s)
+            text = written(question, Engine.POSTGRES, scoped=projects is not None)
+            told = running.by_postgres(conn, text, given, timeout_s, self._stopping)
             return postgres.normalised(told), postgres.elapsed_ms(told)
 
         def by_lake(conn: Connection) -> tuple[Step, float]:
             if lake is None:
                 raise LookupError(question.name)
-            statement, of_it = scanned.of_question(question, scoped=scoped), given
-            if rolled is not None and answer.meta.rollups:
-                statement, of_it = rolled.statement, dict(rolled.values)
-            told = running.by_lake(lake, statement, of_it, timeout_s, fresh=freshness.of_lake(conn))
+            statement, of_it = asked.statement, given
+            if asked.rolled is not None and answer.meta.rollups:
+                statement, of_it = asked.rolled.statement, dict(asked.rolled.values)
+            fresh = freshness.of_lake(conn)
+            told = running.by_lake(
+                lake, statement, of_it, timeout_s, self._stopping, fresh=fresh, live=asked.live
+            )
             return duckdb.normalised(told), duckdb.elapsed_ms(told)
 
         engine = answer.meta.engine
         look = by_postgres if engine is Engine.POSTGRES else by_lake
-        self._submit(_Asked(question.name, asked, shape, engine), look)
+        self._submit(_Told(question.name, words, shape, engine), look)
 
     def answered_sql(self, text: str, scope: Scope, answer: Answer) -> None:
         """The same of SQL."""
@@ -130,11 +135,11 @@ class PlanCapture:
 
         def look(_conn: Connection) -> tuple[Step, float]:
             statement, values = adhoc.prepared(text, scope, limit=asked.max_rows)
-            told = running.by_sandbox(lake, statement, values, asked.timeout_s)
+            told = running.by_sandbox(lake, statement, values, asked.timeout_s, self._stopping)
             return duckdb.normalised(told), duckdb.elapsed_ms(told)
 
         shape = _hashed("sql", plain, scope.project_ids is not None)
-        self._submit(_Asked("sql", plain, shape, Engine.DUCKDB), look)
+        self._submit(_Told("sql", plain, shape, Engine.DUCKDB), look)
 
     def _is_wanted(self, elapsed_ms: float) -> bool:
         if self._off:
@@ -143,7 +148,7 @@ class PlanCapture:
         # No secret hangs on this number.
         return bool(slow) or random.random() < self._wanted.share  # noqa: S311
 
-    def _submit(self, asked: _Asked, look: Look) -> None:
+    def _submit(self, asked: _Told, look: Look) -> None:
         if not self._has_turn(f"{asked.engine} {asked.shape}"):
             metrics.PLANS.labels(outcome=Looked.SKIPPED.value).inc()
             return
@@ -169,7 +174,7 @@ class PlanCapture:
                 del self._looked_at[next(iter(self._looked_at))]
             return True
 
-    def _look(self, asked: _Asked, look: Look) -> None:
+    def _look(self, asked: _Told, look: Look) -> None:
         try:
             outcome = self._kept(asked, look)
         except ChronolakeError as error:
@@ -180,7 +185,7 @@ class PlanCapture:
             _log.exception("plans.not_read", question=asked.question, error=type(error).__name__)
         metrics.PLANS.labels(outcome=outcome.value).inc()
 
-    def _kept(self, asked: _Asked, look: Look) -> Looked:
+    def _kept(self, asked: _Told, look: Look) -> Looked:
         with self._database.connection(wait_s=WAIT_S) as conn:
             if not query_plans.alone(conn, asked.shape):
                 return Looked.BUSY
