@@ -272,6 +272,7 @@ class HybridQueryRouter:
         if not cheap_rows or fresh is None or fresh.as_of_lsn is None:
             return asked
         try:
+            self._engines.weighing.recall(fresh.snapshot_id)
             estimates = self._engines.weighing.estimates(asked.statement, asked.values, fresh.snapshot_id)
         except (LakeError, DatabaseError) as error:
             _log.warning("query.not_weighed", question=asked.question.name, error=error.message)
