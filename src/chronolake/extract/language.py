@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-#: Letters that a text must have: shorter ones are guessed wrong too often, names and numbers most of all.
-LEAST_LETTERS = 200
+#: Letters that a text must have, as 200 characters of prose do: shorter ones are guessed wrong too often, names and
+#: numbers most of all.
+LEAST_LETTERS = 150
 #: A character of these says as much as three letters.
 _DENSE = re.compile("[\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _DENSE_LETTERS = 3

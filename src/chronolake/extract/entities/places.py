@@ -21,7 +21,8 @@ _STATES = frozenset(
 #: Other names of countries, some in their own language, with the code of ISO 3166.
 _COUNTRIES = {
     "United States": "US", "United States of America": "US", "U.S.A.": "US", "United Kingdom": "GB",
-    "Great Britain": "GB", "England": "GB", "Scotland": "GB", "Wales": "GB", "Russia": "RU", "South Korea": "KR", "North Korea": "KP",
+    "Great Britain": "GB", "England": "GB", "Scotland": "GB", "Wales": "GB", "Russia": "RU",
+    "South Korea": "KR", "North Korea": "KP",
     "Czech Republic": "CZ", "Czechia": "CZ", "Vietnam": "VN", "Iran": "IR", "Syria": "SY", "Turkey": "TR",
     "The Netherlands": "NL", "Deutschland": "DE", "Österreich": "AT", "Schweiz": "CH", "Frankreich": "FR",
     "Italien": "IT", "Spanien": "ES", "Polen": "PL", "España": "ES", "Allemagne": "DE", "Italia": "IT", "Espagne": "ES",
