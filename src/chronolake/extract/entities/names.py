@@ -16,7 +16,10 @@ _LOWER = "a-zß-öø-ÿąćęłńóśźżčšžřďťňěůğışőű"
 #: A capitalised word with small letters in it: `Smith`, `McKay`, `O'Brien`, `Meyer-Landrut`.
 _WORD = rf"(?:[{_UPPER}]['’])?[{_UPPER}][{_LOWER}]+(?:[{_UPPER}][{_LOWER}]+)?(?:-[{_UPPER}][{_LOWER}]+)*"
 _INITIAL = rf"[{_UPPER}]\."
-_PARTICLE = r"(?:van der|van den|van de|von der|de la|de las|de los|van|von|zu|de|del|della|di|da|dos|du|bin|al|el|le|ter)"
+_PARTICLE = (
+    r"(?:van der|van den|van de|von der|de la|de las|de los|van|von|zu|"
+    r"de|del|della|di|da|dos|du|bin|al|el|le|ter)"
+)
 _SURNAME = rf"(?:{_PARTICLE} )?{_WORD}"
 #: After a known given name: further names or initials, then the surname.
 _PERSON = re.compile(
