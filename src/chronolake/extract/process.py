@@ -161,7 +161,9 @@ class Worker:
             return FailureKind.TIMEOUT, f"not read within {self._timeout_s:g} seconds"
         if code == -signal.SIGKILL:
             return FailureKind.MEMORY, "the system killed the worker, as it does where memory is short"
-        if any(words in said for words in _OUT_OF_MEMORY):
+        # PDFium aborts without a word where it gets no memory; whoever else aborts says why.
+        silent = code == -signal.SIGABRT and not said.strip()
+        if silent or any(words in said for words in _OUT_OF_MEMORY):
             return FailureKind.MEMORY, "the memory limit was met"
         ended = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return FailureKind.CRASHED, f"the worker ended {ended}"
