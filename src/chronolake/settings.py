@@ -282,6 +282,27 @@ class ArchiveSettings(_Section):
     )  # fmt: skip
 
 
+class PayloadSettings(_Section):
+    """Fetching payloads, and storing the pages that they become."""
+
+    commoncrawl_url: str = Field(
+        default="https://data.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_DATA_URL",
+        description="Address below which Common Crawl's WARC files lie.",
+    )  # fmt: skip
+    wayback_url: str = Field(
+        default="https://web.archive.org/web", alias="CHRONOLAKE_WAYBACK_REPLAY_URL",
+        description="Address of the Wayback Machine's replay.",
+    )  # fmt: skip
+    most_bytes: Bytes = Field(
+        default=16 * 1024 * 1024, alias="CHRONOLAKE_PAYLOAD_MAX_BYTES",
+        description="Bytes of the largest payload that becomes a page, its codings undone; a larger one fails.",
+    )  # fmt: skip
+    batch_pages: int = Field(
+        default=500, ge=1, le=100_000, alias="CHRONOLAKE_PAGE_BATCH",
+        description="Pages stored in one PostgreSQL transaction; fewer where they come slowly.",
+    )  # fmt: skip
+
+
 class QuerySettings(_Section):
     """Answering questions."""
 
@@ -406,6 +427,7 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    payloads: PayloadSettings = PayloadSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
     optimizer: OptimizerSettings = OptimizerSettings()
