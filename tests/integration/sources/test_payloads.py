@@ -79,7 +79,7 @@ def fetcher(archive, attempts, tmp_path):
             CHRONOLAKE_WAYBACK_REPLAY_URL=f"{archive.base}/web",
             **variables,
         )
-        held = None if files is None else WarcFiles(files, most_bytes=settings.payloads.most_bytes)
+        held = None if files is None else WarcFiles(files, most_bytes=settings.extract.max_bytes)
         return fetcher_of(
             settings,
             files=held,
@@ -205,7 +205,7 @@ def test_a_large_body_is_cut_off_and_not_read_to_its_end(fetcher, warc, archive,
     url, big = "http://example.com/big", b"x" * (3 << 20)
     archive.replays[TIME, url] = Replayed(big)
     first = next(candidates(warc, "wayback"))
-    got = fetcher(CHRONOLAKE_PAYLOAD_MAX_BYTES=1 << 20).fetch(replace(first, url=url))
+    got = fetcher(CHRONOLAKE_EXTRACT_MAX_BYTES=1 << 20).fetch(replace(first, url=url))
     assert (got.cut, len(got.payload.body), got.differs) == (True, 1 << 20, None)
     file = WarcFile()
     written = file.add(url, TIME, big)
@@ -216,7 +216,7 @@ def test_a_large_body_is_cut_off_and_not_read_to_its_end(fetcher, warc, archive,
         warc_record_offset=0, content_length=written.length,
     )  # fmt: skip
     for files in (None, [str(tmp_path / "big.warc.gz")]):
-        got = fetcher(files, CHRONOLAKE_PAYLOAD_MAX_BYTES=1 << 20).fetch(placed)
+        got = fetcher(files, CHRONOLAKE_EXTRACT_MAX_BYTES=1 << 20).fetch(placed)
         assert (got.cut, len(got.payload.body)) == (True, 1 << 20)
 
 

@@ -137,7 +137,7 @@ def fetcher_of(
     clock: Clock,
 ) -> PayloadFetcher:
     """A fetcher that knows Common Crawl and the Wayback Machine, `files`, and the raw replay at `replay_base`."""
-    most = settings.payloads.most_bytes
+    most = settings.extract.max_bytes
 
     def asker(base: str, source: str, per_minute: float) -> Asker:
         return asker_at(

@@ -1,0 +1,36 @@
+"""How deep the elements of HTML are nested, told before a parser builds them.
+
+Parsers build a tree, and what walks trees may need stack for each level: 1 000 000 open elements have ended many a
+process. A look at the tags alone costs a pass over the text.
+"""
+
+import re
+
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,40})")
+#: Elements that hold nothing, and those that the next of their kind ends although nobody closes them.
+_NO_LEVEL = frozenset({
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "optgroup",
+    "colgroup", "rt", "rp",
+})  # fmt: skip
+
+
+def nesting(html: str, most: int) -> int:
+    """The greatest depth, or the first that is beyond `most`.
+
+    A tag too many or too few is nothing unusual: what closes without having opened leaves the depth as it is.
+    """
+    depth = deepest = 0
+    for match in _TAG.finditer(html):
+        close, name = match.groups()
+        if name.lower() in _NO_LEVEL:
+            continue
+        if close:
+            depth = max(0, depth - 1)
+        else:
+            depth += 1
+            if depth > deepest:
+                deepest = depth
+                if depth > most:
+                    return depth
+    return deepest
