@@ -12,6 +12,7 @@ from chronolake.capture.candidate import Candidate
 from chronolake.clock import Clock
 from chronolake.errors import (
     ArchiveQueryInvalid,
+    CollectStopped,
     SourceBlocked,
     SourceError,
     SourceHeldBack,
@@ -71,6 +72,7 @@ class PayloadFetcher:
     most_bytes: int
     #: why archives were left alone, the first first
     failures: list[SourceError] = field(default_factory=list)
+    stopping: bool = False
 
     def fetch(self, candidate: Candidate) -> Fetched:
         """The capture's payload.
@@ -79,10 +81,13 @@ class PayloadFetcher:
             NotFetched: there is none, and why.
             CollectStopped: `stop` was called.
         """
+        if self.stopping:
+            raise CollectStopped("fetching payloads was stopped")
         return fetched(candidate, self._kept(candidate), self.most_bytes)
 
     def stop(self) -> None:
         """End the request that is under way, and ask no more."""
+        self.stopping = True
         for asked in self._all():
             asked.way.asker.stop()
 
