@@ -12,7 +12,6 @@ from chronolake.capture.columns import CONTENT_ANALYTICS
 from chronolake.capture.host import psl_version
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import ChronolakeError, CollectStopped, ProjectUnknown
-from chronolake.extract.pool import ExtractorPool
 from chronolake.ingest.dual_write import DualWrite
 from chronolake.ingest.following import Follower, reached
 from chronolake.ingest.page_run import ExtractCounts, ExtractRequest, PageRun
@@ -133,8 +132,7 @@ class Extraction:
                         counts=counts,
                         on_progress=on_progress,
                     )
-                    with ExtractorPool(self._settings.extract) as pool:
-                        run.through(pool)
+                    run.through()
                     lsn, in_lake = reached(self._database, self._follower)
             state = "done"
         finally:

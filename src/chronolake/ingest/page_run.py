@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from uuid import UUID
 
 from chronolake.capture.candidate import Candidate
@@ -103,12 +104,17 @@ class PageRun:
     text_size: int = 0
     stored_at: float = 0.0
 
-    def through(self, pool: ExtractorPool) -> None:
+    def through(self) -> None:
         """Go through all captures."""
         self.stored_at = self.clock.monotonic()
-        for result in pool.extract(self._payloads()):
-            self._take(result)
-            self._store_if_due()
+        payloads = self._payloads()
+        first = next(payloads, None)
+        # Where there is nothing to read no process need start.
+        if first is not None:
+            with ExtractorPool(self.settings.extract) as pool:
+                for result in pool.extract(chain([first], payloads)):
+                    self._take(result)
+                    self._store_if_due()
         self._store()
 
     def _payloads(self) -> Iterator[Payload]:

@@ -1,4 +1,4 @@
-"""WARC records for tests, written by plain means: each is a gzip member of its own, as crawlers write them."""
+"""WARC files and pages for tests, written by plain means: each record is a gzip member, as crawlers write them."""
 
 import base64
 import gzip
@@ -74,3 +74,19 @@ def chunked(body: bytes, size: int = 97) -> bytes:
     """The body in chunks, as HTTP/1.1 sends one whose length is not known."""
     pieces = [body[place : place + size] for place in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+_SENTENCE = (
+    "The fox number {n} crossed the quiet river near Berlin on 12 May 2019 and paid $ {n}5.50 to fox{n}@example.com. "
+    "Nobody in the village had seen such an animal before, and the people there talked about it for many days. "
+    "It was a bright morning, the water was low, and the stones lay dry in the sun. "
+)
+
+
+def story(number: int) -> bytes:
+    """A page in English, as no other number gives it, with a mail address, a date, a sum of money and a link."""
+    text = "".join(f"<p>{_SENTENCE.format(n=number)}Part {part} ends here.</p>" for part in range(3))
+    return (
+        f"<html><head><title>Story {number}</title></head><body><h1>Story {number}</h1>{text}"
+        f'<a href="http://example.org/{number}">more</a></body></html>'
+    ).encode()

@@ -136,7 +136,13 @@ def test_every_capture_gets_one_answer_and_both_stores_hold_it(opened, warc):
             listed,
             *_,
         ) = page
-        assert (language or "en", title, mime, charset.lower(), links) == ("en", "Story 3", "text/html", "utf-8", 1)
+        assert (language or "en", title, mime, charset.lower(), links) == (
+            "en",
+            "Story 3",
+            "text/html",
+            "utf-8",
+            1,
+        )
         assert "fox number 3" in text
         assert len(content_hash) == 64
         assert words > 50

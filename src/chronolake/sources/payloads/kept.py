@@ -121,7 +121,7 @@ def fetched(candidate: Candidate, kept: Kept, most_bytes: int) -> Fetched:
         truncated=truncated,
     )
     # Of a part there is nothing to compare.
-    whole = not (cut or kept.truncated or candidate.truncated is not None)
+    whole = not (cut or kept.truncated or kept.damage or candidate.truncated is not None)
     differs = _difference(candidate, (sent, kept.body, undone.body)) if whole else None
     return Fetched(payload, cut, differs)
 
