@@ -16,10 +16,12 @@ _NO_LEVEL = frozenset({
 
 
 def nesting(html: str, most: int) -> int:
-    """The greatest depth, or the first that is beyond `most`.
+    """A depth that no element is beneath; beyond `most`, one that there is.
 
     A tag too many or too few is nothing unusual: what closes without having opened leaves the depth as it is.
     """
+    if (signs := html.count("<")) <= most:
+        return signs
     depth = deepest = 0
     for match in _TAG.finditer(html):
         close, name = match.groups()

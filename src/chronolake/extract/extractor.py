@@ -1,6 +1,7 @@
 """From a payload to a page: each step is a function of its own, and here they are in order."""
 
 import hashlib
+from urllib.parse import urlsplit
 
 from chronolake.capture.payload import Payload
 from chronolake.errors import NoPage
@@ -8,9 +9,12 @@ from chronolake.extract import media
 from chronolake.extract.charset import decode
 from chronolake.extract.content import MOST_TEXT_CHARS, Content
 from chronolake.extract.depth import nesting
+from chronolake.extract.entities import Setting, extractor_of
 from chronolake.extract.html import HtmlReader
-from chronolake.extract.page import ExtractedPage, Failure, FailureKind
+from chronolake.extract.language import LanguageTeller
+from chronolake.extract.page import ExtractedPage, Failure, FailureKind, FoundEntity
 from chronolake.extract.pdf import read_pdf
+from chronolake.extract.quality import quality
 from chronolake.extract.simhash import simhash
 from chronolake.extract.tidy import tidy
 from chronolake.extract.words import words_of
@@ -27,6 +31,8 @@ class Extractor:
     def __init__(self, settings: ExtractSettings) -> None:
         self._settings = settings
         self._html = HtmlReader(settings.method)
+        self._languages = LanguageTeller()
+        self._entities = extractor_of(settings)
 
     def extract(self, payload: Payload) -> ExtractedPage | Failure:
         """The page, or why there is none. Nothing that a payload holds raises, but MemoryError."""
@@ -57,6 +63,9 @@ class Extractor:
         if len(text) > MOST_TEXT_CHARS:
             raise NoPage(f"{len(text)} characters of text", kind=FailureKind.TOO_LARGE)
         words = words_of(text)
+        language = self._languages.tell(text)
+        code = language.code if language else None
+        judged = quality(text, words, code)
         return ExtractedPage(
             capture_id=payload.capture_id,
             text=text,
@@ -69,8 +78,22 @@ class Extractor:
             title=content.title,
             author=content.author,
             published=content.published,
+            language=code,
+            language_confidence=language.confidence if language else None,
+            quality_score=judged.score,
+            quality_reasons=judged.reasons,
+            entities=self._entities_of(text, code, payload.url),
             links=content.links,
         )
+
+    def _entities_of(self, text: str, language: str | None, url: str) -> tuple[FoundEntity, ...]:
+        if self._entities is None:
+            return ()
+        try:
+            host = urlsplit(url).hostname
+        except ValueError:
+            host = None
+        return self._entities.find(text, Setting(language, host))
 
     def _content(self, payload: Payload, mime: str) -> tuple[Content, str | None]:
         if mime == "application/pdf":

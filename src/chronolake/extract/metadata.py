@@ -80,7 +80,7 @@ def _date_in_path(url: str) -> date | None:
 def _declared(document: DocumentNode) -> dict[str, str]:
     """The meta elements' contents by their lower-case name; the first of each name."""
     found: dict[str, str] = {}
-    for element in document.query_selector_all("meta[content]"):
+    for element in document.query_selector_all("meta[content]").values():
         name = element.getattr("property") or element.getattr("name") or element.getattr("itemprop") or ""
         content = (element.getattr("content") or "").strip()
         if name and content:
@@ -91,7 +91,7 @@ def _declared(document: DocumentNode) -> dict[str, str]:
 def _linked(document: DocumentNode) -> dict[str, str]:
     """Author and date of the first article that JSON-LD describes."""
     found: dict[str, str] = {}
-    for script in document.query_selector_all('script[type="application/ld+json"]'):
+    for script in document.query_selector_all('script[type="application/ld+json"]').values():
         text = script.text or ""
         if len(text) > _MOST_JSON_CHARS:
             continue

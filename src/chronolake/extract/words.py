@@ -18,6 +18,9 @@ _WORD = re.compile(
     rf"[{_UNSPACED}]{{1,2}}"
     rf"|[^\W_{_UNSPACED}](?:[^\W{_UNSPACED}]|[{_MARKS}]|['\u2019\-.,](?=[^\W_{_UNSPACED}]))*"
 )
+#: Enough to tell the script of a text.
+_HEAD_CHARS = 2000
+_UNSPACED_SIGN = re.compile(f"[{_UNSPACED}]")
 
 
 def words_of(text: str) -> list[str]:
@@ -27,3 +30,9 @@ def words_of(text: str) -> list[str]:
     dictionary to say; two of them count as one word, which is near the average of all six.
     """
     return _WORD.findall(text)
+
+
+def unspaced_share(text: str) -> float:
+    """How much of the text is in scripts without spaces, 0 to 1, by its beginning."""
+    head = text[:_HEAD_CHARS]
+    return len(_UNSPACED_SIGN.findall(head)) / len(head) if head else 0.0
