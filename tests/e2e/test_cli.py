@@ -243,7 +243,12 @@ def test_captures_of_a_warc_become_pages_that_questions_count(shell, tmp_path):
     file = WarcFile()
     for number in range(6):
         file.add(f"http://stories.com/{number}", f"2020010{number + 1}000000", story(number))
-    file.add("http://stories.com/logo.png", "20200108000000", b"PNG", header=("Content-Type: image/png",))
+    file.add(
+        "http://stories.com/logo.png",
+        "20200108000000",
+        b"\x89PNG\r\n\x1a\n" + bytes(40),
+        header=("Content-Type: image/png",),
+    )
     (tmp_path / "a.warc.gz").write_bytes(file.data)
     assert shell.json("ingest", tmp_path, "--project", "stories")["stored"] == 7
     asked = (
