@@ -17,7 +17,8 @@ ChronolakeError
 ├── ExtractError                 from a payload to a page
 │   ├── ExtractorMissing         a library or model that was asked for is not installed
 │   ├── WorkersBroken            the processes that read payloads do not come up
-│   └── NoPage                   a payload gives no page; `facts` name the kind
+│   ├── NoPage                   a payload gives no page; `facts` name the kind
+│   └── ProjectUnknown           no project of that name, whose captures could become pages
 ├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
@@ -172,6 +173,12 @@ class WorkersBroken(ExtractError):
 
 class NoPage(ExtractError):
     """A payload gives no page; the fact `kind` says why, in the words of FailureKind."""
+
+
+class ProjectUnknown(ExtractError):
+    """There is no project of that name, whose captures could become pages."""
+
+    hint = "Put captures into it first: chronolake ingest, or chronolake collect."
 
 
 class OutputError(ChronolakeError):

@@ -304,6 +304,23 @@ class ArchiveSettings(_Section):
     )  # fmt: skip
 
 
+class PayloadSettings(_Section):
+    """Fetching payloads, and storing the pages that they become."""
+
+    commoncrawl_url: str = Field(
+        default="https://data.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_DATA_URL",
+        description="Address below which Common Crawl's WARC files lie.",
+    )  # fmt: skip
+    wayback_url: str = Field(
+        default="https://web.archive.org/web", alias="CHRONOLAKE_WAYBACK_REPLAY_URL",
+        description="Address of the Wayback Machine's replay.",
+    )  # fmt: skip
+    batch_pages: int = Field(
+        default=500, ge=1, le=100_000, alias="CHRONOLAKE_PAGE_BATCH",
+        description="Pages stored in one PostgreSQL transaction; fewer where they come slowly.",
+    )  # fmt: skip
+
+
 class ExtractMethod(StrEnum):
     """What takes the main text out of HTML."""
 
@@ -512,6 +529,7 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    payloads: PayloadSettings = PayloadSettings()
     extract: ExtractSettings = ExtractSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()

@@ -63,6 +63,13 @@ EXTRACT_SECONDS = _declare(
     "seconds",
     buckets=_QUERY_SECONDS,
 )
+PAGES = _declare(
+    Counter,
+    "chronolake_pages_total",
+    "Captures on their way to pages by outcome: extracted, failed, filtered, not_fetched.",
+    "captures",
+    ("outcome",),
+)
 LEDGER_PENDING = _declare(
     Gauge, "chronolake_ledger_pending_batches", "Batches in the ledger that the lake lacks.", "batches"
 )
