@@ -13,7 +13,10 @@ ChronolakeError
 │   ├── ArchiveQueryInvalid      nothing that an archive can be asked, or not this one
 │   ├── SessionUnknown           no scrape session of that number
 │   ├── SessionBusy              a living process works on the scrape session
+│   ├── SessionEnded             a scrape session in this state cannot be paused, resumed ...
 │   └── CollectStopped           whoever asked for it stopped it
+├── JobError                     work that was queued
+│   └── WorkerLost               the process that ran it is gone
 ├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
@@ -69,6 +72,15 @@ class ChronolakeError(Exception):
     def message(self) -> str:
         """The sentence that says what happened."""
         return str(self.args[0])
+
+    def document(self) -> dict[str, str]:
+        """The error as JSON: its class, message, hint and whether trying again helps."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "hint": self.hint,
+            "retry": self.retry.value,
+        }
 
 
 class SettingsError(ChronolakeError):
@@ -142,11 +154,28 @@ class SessionBusy(SourceError):
     hint = "Let it end, or stop it with Ctrl-C."
 
 
+class SessionEnded(SourceError):
+    """A scrape session in this state cannot be paused, resumed, cancelled or run."""
+
+    hint = "Collect the same anew: chronolake collect"
+
+
 class CollectStopped(SourceError):
     """Whoever asked for it stopped it; what was stored stays."""
 
     retry = Retry.LATER
     hint = "Run the same command again: it goes on where it stood."
+
+
+class JobError(ChronolakeError):
+    """Work that was queued could not be done."""
+
+
+class WorkerLost(JobError):
+    """The process that ran a job is gone; another takes the job up."""
+
+    retry = Retry.LATER
+    hint = "See what ended the worker: its log, and the system's for want of memory. Then resume what failed."
 
 
 class OutputError(ChronolakeError):

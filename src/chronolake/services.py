@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
-from chronolake.ingest import Collector, ParquetPipeline
+from chronolake.ingest import CollectDesk, Collector, ParquetPipeline
+from chronolake.jobs import CollectQueue, JobService
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database, MetricSampler
@@ -48,6 +49,7 @@ class Services(Reading):
     collector: Collector
     duckdb: DuckDBService
     optimizer: QueryOptimizer
+    jobs: JobService
     loops: tuple[Loop, ...]
 
 
@@ -70,6 +72,17 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
             router=_router(stack, settings, database, lake, error),
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
         )
+
+
+@contextmanager
+def open_queue(settings: Settings) -> Iterator[CollectQueue]:
+    """Open PostgreSQL alone, to ask for sessions and to see how they stand.
+
+    Raises:
+        DatabaseError: as `open_services`.
+    """
+    with Database.open(settings) as database:
+        yield CollectQueue(database=database, desk=CollectDesk(database=database, settings=settings))
 
 
 @contextmanager
@@ -101,6 +114,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),
             optimizer=optimizer,
+            jobs=JobService(database=database, pipeline=pipeline, settings=settings),
             loops=_loops(database, sync, lake, optimizer, settings),
         )
 

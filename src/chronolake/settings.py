@@ -282,6 +282,31 @@ class ArchiveSettings(_Section):
     )  # fmt: skip
 
 
+class JobSettings(_Section):
+    """Jobs that outlive whoever asked for them."""
+
+    in_server: bool = Field(
+        default=True, alias="CHRONOLAKE_JOBS_IN_SERVER",
+        description="Whether `chronolake serve` works on jobs itself, in threads. Off: `chronolake work` does.",
+    )  # fmt: skip
+    concurrency: int = Field(
+        default=1, ge=1, le=32, alias="CHRONOLAKE_JOBS_CONCURRENCY",
+        description="Jobs that one worker runs at a time; each may need five connections.",
+    )  # fmt: skip
+    tries: int = Field(
+        default=8, ge=1, le=100, alias="CHRONOLAKE_JOBS_TRIES",
+        description="Failures in a row after which a job is not tried again.",
+    )  # fmt: skip
+    backoff_s: float = Field(
+        default=30, gt=0, le=3600, alias="CHRONOLAKE_JOBS_BACKOFF_S",
+        description="Seconds before a job that failed is tried again; twice as many each time, up to an hour.",
+    )  # fmt: skip
+    stalled_s: float = Field(
+        default=10, ge=1, le=600, alias="CHRONOLAKE_JOBS_STALLED_S",
+        description="Seconds without a sign of life after which the jobs of a worker are taken up by another.",
+    )  # fmt: skip
+
+
 class QuerySettings(_Section):
     """Answering questions."""
 
@@ -406,6 +431,7 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    jobs: JobSettings = JobSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
     optimizer: OptimizerSettings = OptimizerSettings()

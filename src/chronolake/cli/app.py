@@ -21,7 +21,9 @@ from chronolake.cli import (
     optimize,
     quarantine,
     serve,
+    sessions,
     sync,
+    work,
 )
 from chronolake.cli.output import print_error, print_json, print_rows
 from chronolake.errors import ChronolakeError, InputError
@@ -47,8 +49,14 @@ app.command(
     epilog="Examples:\n\n  chronolake collect example.com --project news --from 2014 --to 2016\n\n"
     "  chronolake collect example.com --project news --source hybrid\n\n"
     "  chronolake collect example.com --project news --source cdx-server --url https://archive.example/cdx\n\n"
+    "  chronolake collect example.com --project news --later\n\n"
     "  chronolake collect --resume 7 --json"
 )(collect.collect)
+app.add_typer(sessions.app, name="sessions")
+app.command(
+    epilog="Examples:\n\n  chronolake work\n\n  chronolake work --queues collect --concurrency 2\n\n"
+    "  chronolake work --once"
+)(work.work)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Examples:\n\n  chronolake ask --list\n\n"

@@ -1,6 +1,7 @@
 """Captures in: read, normalise, store and stage in one transaction, carry to the lake."""
 
-from chronolake.ingest.collector import Collector, CollectRequest, SessionReport
+from chronolake.ingest.collector import Again, Collector, SessionReport
+from chronolake.ingest.desk import CollectDesk, CollectRequest, Source, request_of
 from chronolake.ingest.pipeline import (
     Counts,
     Follower,
@@ -11,6 +12,8 @@ from chronolake.ingest.pipeline import (
 )
 
 __all__ = [
+    "Again",
+    "CollectDesk",
     "CollectRequest",
     "Collector",
     "Counts",
@@ -20,4 +23,6 @@ __all__ = [
     "ParquetPipeline",
     "Progress",
     "SessionReport",
+    "Source",
+    "request_of",
 ]

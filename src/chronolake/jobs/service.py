@@ -1,0 +1,49 @@
+"""`JobService`: what can be queued, and the workers that do it, over open services."""
+
+from collections.abc import Iterable
+
+from chronolake.ingest import CollectDesk, Collector, ParquetPipeline
+from chronolake.jobs.collecting import CollectQueue, CollectTask
+from chronolake.jobs.queue import Queue
+from chronolake.jobs.task import Task
+from chronolake.jobs.worker import JobWorker
+from chronolake.oltp import Database
+from chronolake.settings import Settings
+
+
+class JobService:
+    """Asks for jobs, and makes workers."""
+
+    def __init__(self, *, database: Database, pipeline: ParquetPipeline, settings: Settings) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._settings = settings
+        self.collect = CollectQueue(database=database, desk=CollectDesk(database=database, settings=settings))
+
+    def worker(
+        self,
+        *,
+        queues: Iterable[Queue] | None = None,
+        concurrency: int | None = None,
+        once: bool = False,
+    ) -> JobWorker:
+        """A worker for these queues, all of them where none is named; it has to be started."""
+        return JobWorker(
+            database=self._database,
+            tasks=self._tasks(),
+            settings=self._settings.jobs,
+            queues=queues,
+            concurrency=concurrency,
+            once=once,
+        )
+
+    def _tasks(self) -> list[Task]:
+        """Each worker has its own, for it stops what it runs and nothing else."""
+        collect = CollectTask(
+            database=self._database, queue=self.collect, collector=self._collector, settings=self._settings
+        )
+        return [Task(Queue.COLLECT, run=collect.run, died=collect.died, stop=collect.stop)]
+
+    def _collector(self) -> Collector:
+        # One collects at a time, so each job has one of its own.
+        return Collector(database=self._database, pipeline=self._pipeline, settings=self._settings)
