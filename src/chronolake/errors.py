@@ -16,7 +16,11 @@ ChronolakeError
 │   ├── SessionEnded             a scrape session in this state cannot be paused, resumed ...
 │   └── CollectStopped           whoever asked for it stopped it
 ├── JobError                     work that was queued
-│   └── WorkerLost               the process that ran it is gone
+│   ├── WorkerLost               the process that ran it is gone
+│   ├── ExportUnknown            no export of that id
+│   ├── ExportUnready            an export is not done, so that it has no file
+│   ├── ExportGone               the file of an export is not there
+│   └── ExportStopped            whoever ran it stopped it, or it is not wanted any more
 ├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
@@ -176,6 +180,32 @@ class WorkerLost(JobError):
 
     retry = Retry.LATER
     hint = "See what ended the worker: its log, and the system's for want of memory. Then resume what failed."
+
+
+class ExportUnknown(JobError):
+    """There is no export of that id."""
+
+    hint = "Old exports are removed (CHRONOLAKE_EXPORT_HOURS): ask for it anew."
+
+
+class ExportUnready(JobError):
+    """The export is not done, so that it has no file."""
+
+    retry = Retry.LATER
+    hint = "Ask for its state until it is done."
+
+
+class ExportGone(JobError):
+    """The file of an export is not there."""
+
+    retry = Retry.OPERATOR
+    hint = "Ask for it anew; a worker that writes exports must have the home of the server (CHRONOLAKE_HOME)."
+
+
+class ExportStopped(JobError):
+    """An export was stopped; nothing is left of it."""
+
+    retry = Retry.LATER
 
 
 class OutputError(ChronolakeError):

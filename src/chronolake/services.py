@@ -102,6 +102,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         pipeline = ParquetPipeline(database=database, follower=sync, settings=settings)
         router = _router(stack, settings, database, lake, error)
         optimizer = QueryOptimizer(database=database, lake=lake, settings=settings)
+        exporter = Exporter(database=database, lake=lake, settings=settings, lake_error=error)
         yield Services(
             settings=settings,
             database=database,
@@ -111,10 +112,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
             pipeline=pipeline,
             collector=Collector(database=database, pipeline=pipeline, settings=settings),
             router=router,
-            exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
+            exporter=exporter,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
             optimizer=optimizer,
-            jobs=JobService(database=database, pipeline=pipeline, settings=settings),
+            jobs=JobService(database=database, pipeline=pipeline, exporter=exporter, settings=settings),
             loops=_loops(database, sync, lake, optimizer, settings),
         )
 

@@ -326,6 +326,15 @@ class QuerySettings(_Section):
         default=3600, gt=0, le=7 * 86_400, alias="CHRONOLAKE_EXPORT_TIMEOUT_S",
         description="Seconds after which an export is stopped.",
     )  # fmt: skip
+    export_hours: float = Field(
+        default=72, gt=0, le=8_760, alias="CHRONOLAKE_EXPORT_HOURS",
+        description="Hours that an export which was asked for over HTTP can be fetched.",
+    )  # fmt: skip
+    export_bytes: Bytes = Field(
+        default="20GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_EXPORT_BYTES",
+        description="Room that such exports may take together; beyond it the oldest go.",
+    )  # fmt: skip
     concurrency: int = Field(
         default=4, ge=1, le=256, alias="CHRONOLAKE_QUERY_CONCURRENCY",
         description="Analytical queries that one process runs at the same time; others queue.",
@@ -466,6 +475,11 @@ class Settings(BaseModel):
     def lakes(self) -> Path:
         """Folder of the lakes that were told no place: one home may serve several databases."""
         return self.home.root / "lake"
+
+    @cached_property
+    def exports(self) -> Path:
+        """Folder of the exports that were asked for over HTTP."""
+        return self.home.root / "exports"
 
     @cached_property
     def staged(self) -> Path:

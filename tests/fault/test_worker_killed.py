@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 
 from chronolake.capture.session import SessionState
 from chronolake.cli.app import app
+from chronolake.errors import ExportUnready
 from chronolake.ingest import CollectRequest
 from chronolake.loop import running
+from chronolake.query.export import Format
 from chronolake.services import open_services
 from chronolake.settings import load
 from chronolake.sources.query import Query
@@ -111,6 +113,28 @@ def test_a_worker_killed_while_it_collects(environment, archive):
         assert sets[0] == sets[1]
         assert len(sets[0]) == 250
         assert differences(services.database, services.lake, INGESTED) == []
+
+
+def test_a_worker_killed_while_it_exports(environment, archive):
+    with open_services(load(environment)) as services:
+        services.collector.collect(CollectRequest("news", Query.parse("example.com")))
+        asked = services.jobs.exports.later("captures", {}, Format.CSV)
+        armed = environment | {"CHRONOLAKE_FAULT": "export.half_written"}
+        with begun(armed, "work", "--once") as worker:
+            assert worker.wait(60) == -signal.SIGKILL
+        folder = services.settings.exports / str(asked.export_id)
+        [half] = folder.iterdir()
+        assert half.stat().st_size > 250 * 50
+        with pytest.raises(ExportUnready):
+            services.jobs.exports.file(asked.export_id)
+        with running(services.jobs.worker()):
+            waited = threading.Event()
+            while (now := services.jobs.exports.find(asked.export_id)).state != "done":
+                assert now.state in {"running", "waiting"}
+                waited.wait(0.05)
+        found, path = services.jobs.exports.file(asked.export_id)
+        assert (found.rows, found.run, found.bytes) == (250, 2, path.stat().st_size)
+        assert list(folder.iterdir()) == [path]
 
 
 def test_a_session_is_paused_resumed_and_listed_from_the_command_line(environment, archive):

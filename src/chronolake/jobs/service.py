@@ -4,21 +4,28 @@ from collections.abc import Iterable
 
 from chronolake.ingest import CollectDesk, Collector, ParquetPipeline
 from chronolake.jobs.collecting import CollectQueue, CollectTask
+from chronolake.jobs.exporting import ExportQueue, ExportTask
 from chronolake.jobs.queue import Queue
 from chronolake.jobs.task import Task
+from chronolake.jobs.upkeep import EACH_MINUTE, Upkeep
 from chronolake.jobs.worker import JobWorker
 from chronolake.oltp import Database
+from chronolake.query.export import Exporter
 from chronolake.settings import Settings
 
 
 class JobService:
     """Asks for jobs, and makes workers."""
 
-    def __init__(self, *, database: Database, pipeline: ParquetPipeline, settings: Settings) -> None:
+    def __init__(
+        self, *, database: Database, pipeline: ParquetPipeline, exporter: Exporter, settings: Settings
+    ) -> None:
         self._database = database
         self._pipeline = pipeline
+        self._exporter = exporter
         self._settings = settings
         self.collect = CollectQueue(database=database, desk=CollectDesk(database=database, settings=settings))
+        self.exports = ExportQueue(database=database, settings=settings)
 
     def worker(
         self,
@@ -42,7 +49,13 @@ class JobService:
         collect = CollectTask(
             database=self._database, queue=self.collect, collector=self._collector, settings=self._settings
         )
-        return [Task(Queue.COLLECT, run=collect.run, died=collect.died, stop=collect.stop)]
+        exports = ExportTask(database=self._database, exporter=self._exporter, settings=self._settings)
+        upkeep = Upkeep(exports=exports)
+        return [
+            Task(Queue.COLLECT, run=collect.run, died=collect.died, stop=collect.stop),
+            Task(Queue.EXPORTS, run=exports.run, died=exports.died, stop=exports.stop),
+            Task(Queue.UPKEEP, run=upkeep.run, cron=EACH_MINUTE),
+        ]
 
     def _collector(self) -> Collector:
         # One collects at a time, so each job has one of its own.
