@@ -17,6 +17,8 @@ ChronolakeError
 │   └── CollectStopped           whoever asked for it stopped it
 ├── JobError                     work that was queued
 │   ├── WorkerLost               the process that ran it is gone
+│   ├── ScheduleInvalid          how often is no duration and no cron
+│   ├── ScheduleUnknown          no schedule of that number
 │   ├── ExportUnknown            no export of that id
 │   ├── ExportUnready            an export is not done, so that it has no file
 │   ├── ExportGone               the file of an export is not there
@@ -180,6 +182,16 @@ class WorkerLost(JobError):
 
     retry = Retry.LATER
     hint = "See what ended the worker: its log, and the system's for want of memory. Then resume what failed."
+
+
+class ScheduleInvalid(JobError):
+    """How often something is to be done is neither a duration nor cron."""
+
+
+class ScheduleUnknown(JobError):
+    """There is no schedule of that number."""
+
+    hint = "See which there are: chronolake schedules"
 
 
 class ExportUnknown(JobError):

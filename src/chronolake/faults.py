@@ -18,6 +18,7 @@ POINTS = {
     "ingest.before_commit": "ledger row and message are written; PostgreSQL has not committed",
     "ingest.after_postgres": "PostgreSQL has committed; the lake knows nothing",
     "collect.page_whole": "an archive's answer is whole; nothing of it is stored",
+    "schedule.queued": "a schedule's session is queued; that it ticked is not noted",
     "export.half_written": "an export's rows are written, under the name of a half one",
     "lake.files_written": "a commit's files lie in the lake's folder; its transaction knows nothing of them",
     "lake.before_commit": "the batch is in the lake's open transaction",

@@ -9,7 +9,7 @@ import pyarrow as pa
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
 from chronolake.ingest import CollectDesk, Collector, ParquetPipeline
-from chronolake.jobs import CollectQueue, JobService
+from chronolake.jobs import CollectQueue, JobService, Schedules
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database, MetricSampler
@@ -83,6 +83,18 @@ def open_queue(settings: Settings) -> Iterator[CollectQueue]:
     """
     with Database.open(settings) as database:
         yield CollectQueue(database=database, desk=CollectDesk(database=database, settings=settings))
+
+
+@contextmanager
+def open_schedules(settings: Settings) -> Iterator[Schedules]:
+    """Open PostgreSQL alone, to make schedules and to see which there are.
+
+    Raises:
+        DatabaseError: as `open_services`.
+    """
+    with Database.open(settings) as database:
+        desk = CollectDesk(database=database, settings=settings)
+        yield Schedules(database=database, queue=CollectQueue(database=database, desk=desk))
 
 
 @contextmanager

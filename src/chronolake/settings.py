@@ -276,6 +276,11 @@ class ArchiveSettings(_Section):
         default=2**30, alias="CHRONOLAKE_ARCHIVE_MAX_BYTES",
         description="Bytes of the largest answer that is taken, decompressed; it waits on disk until it is whole.",
     )  # fmt: skip
+    overlap_s: Seconds = Field(
+        default="7d",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        ge=0, le=3_660 * 86_400, alias="CHRONOLAKE_COLLECT_OVERLAP",
+        description="How far before the newest capture a `--since-last` run begins, for archives index late: 7d, 36h.",
+    )  # fmt: skip
     order: Annotated[str, AfterValidator(_archives)] = Field(
         default="wayback,commoncrawl", alias="CHRONOLAKE_ARCHIVE_ORDER",
         description="Archives that a hybrid project asks, first to last.",

@@ -37,7 +37,7 @@ TAKEN_UP_S = STALLED_S + 8
 
 @pytest.fixture
 def archive():
-    with WebArchive(CAPTURES).serving() as serving:
+    with WebArchive(list(CAPTURES)).serving() as serving:
         yield serving
 
 
@@ -78,9 +78,10 @@ def told(environment, *arguments):
 
 def test_a_worker_killed_while_it_collects(environment, archive):
     with open_services(load(environment)) as services:
-        undisturbed = services.jobs.collect.later(CollectRequest("undisturbed", Query.parse("example.com")))
+        [undisturbed] = services.jobs.collect.later(CollectRequest("undisturbed", Query.parse("example.com")))
         services.jobs.worker(once=True).step()
-        session = told(environment, "collect", "example.com", "--project", "killed", "--later", "--json")
+        asked = told(environment, "collect", "example.com", "--project", "killed", "--later", "--json")
+        [session] = asked["sessions"]
         assert session["state"] == "waiting"
         archive.asked.clear()
         archive.fail(None, None, None, Fault.STALL)
@@ -139,7 +140,8 @@ def test_a_worker_killed_while_it_exports(environment, archive):
 
 def test_a_session_is_paused_resumed_and_listed_from_the_command_line(environment, archive):
     environment = environment | {"ANALYTICS_ENABLED": "false"}
-    session = told(environment, "collect", "example.com", "--project", "news", "--later", "--json")
+    asked = told(environment, "collect", "example.com", "--project", "news", "--later", "--json")
+    [session] = asked["sessions"]
     archive.fail(None, Fault.STALL)
     number = str(session["session_id"])
     with begun(environment, "work", "--queues", "collect") as worker:

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
-from chronolake.api import analytics, exports, health, pages, problems, sessions, sql
+from chronolake.api import analytics, exports, health, pages, problems, schedules, sessions, sql
 from chronolake.api.front import Front
 from chronolake.errors import ChronolakeError, SettingsError
 from chronolake.jobs import Queue
@@ -53,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(analytics.routes())
     app.include_router(sql.routes())
     app.include_router(sessions.routes())
+    app.include_router(schedules.routes())
     app.include_router(exports.routes())
     app.include_router(_operations())
     problems.install(app)

@@ -23,6 +23,8 @@ STATUS: tuple[tuple[type[ChronolakeError], int], ...] = (
     (errors.SessionUnknown, 404),
     (errors.SessionEnded, 409),
     (errors.ArchiveQueryInvalid, 422),
+    (errors.ScheduleUnknown, 404),
+    (errors.ScheduleInvalid, 422),
     (errors.ExportUnknown, 404),
     (errors.ExportUnready, 409),
     (errors.ExportGone, 410),

@@ -78,6 +78,10 @@ class CollectBody(Params):
     end: str | None = Field(default=None, description="last time, all of it")
     filters: tuple[str, ...] = Field(default=(), description="status:200, !mime:image/.*")
     collapse: str | None = Field(default=None, description="digest, timestamp:8 (wayback)")
+    since_last: bool = Field(
+        default=False,
+        description="only what is newer than all that came; the newest session is answered with",
+    )
 
 
 def info(session: ScrapeSession) -> SessionInfo:
@@ -104,8 +108,8 @@ async def begin(request: Request) -> JSONResponse:
     services: Services = request.app.state.services
     body = read("sessions", CollectBody, await read_object(request))
     asked = request_of(services.settings.archives, **body.model_dump())
-    session = await asyncio.to_thread(services.jobs.collect.later, asked)
-    return _accepted(session)
+    found = await asyncio.to_thread(services.jobs.collect.later, asked)
+    return _accepted(found[-1])
 
 
 async def one(request: Request, session_id: int) -> SessionInfo:

@@ -20,6 +20,7 @@ from chronolake.cli import (
     ingest,
     optimize,
     quarantine,
+    schedules,
     serve,
     sessions,
     sync,
@@ -50,9 +51,12 @@ app.command(
     "  chronolake collect example.com --project news --source hybrid\n\n"
     "  chronolake collect example.com --project news --source cdx-server --url https://archive.example/cdx\n\n"
     "  chronolake collect example.com --project news --later\n\n"
+    "  chronolake collect example.com --project news --since-last\n\n"
+    "  chronolake collect example.com --project news --every 1d\n\n"
     "  chronolake collect --resume 7 --json"
 )(collect.collect)
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(schedules.app, name="schedules")
 app.command(
     epilog="Examples:\n\n  chronolake work\n\n  chronolake work --queues collect --concurrency 2\n\n"
     "  chronolake work --once"

@@ -6,10 +6,11 @@ import typer
 
 from chronolake.cli.ingest import ProgressBar
 from chronolake.cli.output import print_error, print_json, print_rows, stderr
+from chronolake.cli.schedules import show as show_schedules
 from chronolake.cli.sessions import document as session_document
 from chronolake.cli.signals import stoppable
 from chronolake.ingest import CollectRequest, SessionReport, Source, request_of
-from chronolake.services import Services, open_queue, open_services
+from chronolake.services import Services, open_queue, open_schedules, open_services
 from chronolake.settings import Settings, load
 from chronolake.sources.query import Match
 
@@ -46,6 +47,16 @@ def collect(  # noqa: PLR0917  # typer passes them by name
         bool,
         typer.Option("--later", help="Queue it for a worker (`chronolake work`), and print the session."),
     ] = False,
+    every: Annotated[
+        str | None, typer.Option(help="Again and again, by a worker: 6h, 1d, 2w, or five cron fields in UTC.")
+    ] = None,
+    since_last: Annotated[
+        bool | None,
+        typer.Option(
+            "--since-last/--whole",
+            help="Only what is newer than all that came, and what did not end. With --every it is so unset.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Collect captures from web archives into PostgreSQL and the lake; begun and not ended, it goes on."""
@@ -65,9 +76,16 @@ def collect(  # noqa: PLR0917  # typer passes them by name
             end=end,
             filters=tuple(keep or ()),
             collapse=collapse,
+            since_last=every is not None if since_last is None else since_last,
         )
     elif domain is not None:
         raise typer.BadParameter("a session knows what it collects: name it, or --resume, not both")
+    if every is not None:
+        if request is None:
+            raise typer.BadParameter("a session is resumed once; say what to collect again and again")
+        with open_schedules(settings) as schedules:
+            show_schedules([schedules.add(request, every)], as_json=as_json)
+        return
     if later:
         _queue(settings, request, resume, as_json=as_json)
         return
@@ -98,15 +116,16 @@ def collect(  # noqa: PLR0917  # typer passes them by name
 def _queue(settings: Settings, request: CollectRequest | None, resume: int | None, *, as_json: bool) -> None:
     with open_queue(settings) as queue:
         if request is not None:
-            session = queue.later(request)
+            queued = queue.later(request)
         else:
             assert resume is not None  # noqa: S101  # one of the two is there
-            session = queue.resume(resume)
+            queued = [queue.resume(resume)]
     if as_json:
-        print_json(session_document(session))
+        print_json({"sessions": [session_document(session) for session in queued]})
     else:
         stderr.print("Queued; chronolake sessions shows how it goes, once chronolake work or serve runs.")
-        print_json(session.session_id)
+        for session in queued:
+            print_json(session.session_id)
 
 
 def document(report: SessionReport) -> dict[str, Any]:

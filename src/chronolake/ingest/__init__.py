@@ -1,7 +1,7 @@
 """Captures in: read, normalise, store and stage in one transaction, carry to the lake."""
 
 from chronolake.ingest.collector import Again, Collector, SessionReport
-from chronolake.ingest.desk import CollectDesk, CollectRequest, Source, request_of
+from chronolake.ingest.desk import CollectDesk, CollectRequest, Source, archive_document, request_of
 from chronolake.ingest.pipeline import (
     Counts,
     Follower,
@@ -24,5 +24,6 @@ __all__ = [
     "Progress",
     "SessionReport",
     "Source",
+    "archive_document",
     "request_of",
 ]

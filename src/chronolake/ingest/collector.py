@@ -117,7 +117,7 @@ class Collector:
     def collect(
         self, request: CollectRequest, on_progress: Callable[[Progress], None] | None = None
     ) -> list[SessionReport]:
-        """Collect, going on with what was begun and not ended: one report for each archive that was asked.
+        """Collect, going on with what was begun and not ended: one report for each session that was run.
 
         Raises:
             SourceUnavailable: no archive may be asked now.
@@ -127,15 +127,14 @@ class Collector:
         with self._database.connection() as conn:
             project_id = projects.ensure(conn, request.project)
         if request.archive is not None:
-            reason = "it was named"
-            return [self._collected(request, project_id, request.archive, reason, on_progress)]
+            return self._collected(request, project_id, request.archive, "it was named", on_progress)
         with self._database.connection() as conn:
             policy = Policy(projects.archive_policy(conn, project_id, request.policy))
         reports: list[SessionReport] = []
         failed: dict[str, str] = {}
         while (chosen := self._desk.choose(policy, failed)) is not None:
             asked, reason = chosen
-            reports.append(self._collected(request, project_id, asked, reason, on_progress))
+            reports += self._collected(request, project_id, asked, reason, on_progress)
             failure = reports[-1].failure
             if failure is None or reports[-1].stopped:
                 break
@@ -187,9 +186,14 @@ class Collector:
         asked: Archive,
         reason: str,
         on_progress: Callable[[Progress], None] | None,
-    ) -> SessionReport:
-        session_id = self._desk.session_of(request, project_id, asked)
-        return replace(self.resume(session_id, on_progress), reason=reason)
+    ) -> list[SessionReport]:
+        """Run the sessions that are wanted of one archive, until one ends early."""
+        reports: list[SessionReport] = []
+        for session_id in self._desk.sessions_of(request, project_id, asked):
+            reports.append(replace(self.resume(session_id, on_progress), reason=reason))
+            if reports[-1].failure is not None:
+                break
+        return reports
 
     def _run(
         self,

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from psycopg import Connection
+
 from chronolake.clock import Clock, SystemClock
-from chronolake.errors import ArchiveQueryInvalid, SourceUnavailable
+from chronolake.errors import ArchiveQueryInvalid, SessionEnded, SourceUnavailable
+from chronolake.ingest.incremental import plan
 from chronolake.oltp import Database, projects, sessions
 from chronolake.settings import ArchiveSettings, Settings
 from chronolake.sources.catalogue import Archive, Kind, archive, held_back_s
@@ -35,13 +39,15 @@ class CollectRequest:
     """What to collect, into the project of that name.
 
     With `archive`, from that one. Otherwise the project's policy chooses: `policy`, which it then keeps, or the
-    one that it keeps.
+    one that it keeps. With `since_last`, only what is newer than all that came of sessions which asked the same, and
+    what those of them that did not end were to bring.
     """
 
     project: str
     query: Query
     archive: Archive | None = None
     policy: Policy | None = None
+    since_last: bool = False
 
 
 def request_of(
@@ -56,6 +62,7 @@ def request_of(
     end: str | None = None,
     filters: tuple[str, ...] = (),
     collapse: str | None = None,
+    since_last: bool = False,
 ) -> CollectRequest:
     """What people ask for, read; `url` is the address of one archive, `start` and `end` are times of 4 to 14 digits.
 
@@ -75,6 +82,7 @@ def request_of(
         query=Query.parse(domain, match=match, start=start, end=end, filters=filters, collapse=collapse),
         archive=asked,
         policy=policy if url is None else None,
+        since_last=since_last,
     )
 
 
@@ -86,24 +94,27 @@ class CollectDesk:
         self._settings = settings
         self._clock = clock or SystemClock()
 
-    def begin(self, request: CollectRequest, failed: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Begin a session for what is asked, or find the one that has not come to its end; its number, and why there.
+    def begin(
+        self, request: CollectRequest, failed: Mapping[str, str] | None = None
+    ) -> tuple[list[int], str]:
+        """Begin a session for what is asked, or find those that have not ended: which, and why that archive.
 
         `failed` are archives that were asked for this in vain, with what they said. Nothing is collected yet.
 
         Raises:
             SourceUnavailable: no archive may be asked now.
+            SessionEnded: what would go on is paused.
         """
         with self._database.connection() as conn:
             project_id = projects.ensure(conn, request.project)
             policy = Policy(projects.archive_policy(conn, project_id, request.policy))
         if request.archive is not None:
-            return self.session_of(request, project_id, request.archive), "it was named"
+            return self.sessions_of(request, project_id, request.archive), "it was named"
         chosen = self.choose(policy, failed or {})
         if chosen is None:
             raise SourceUnavailable("every archive of the project was asked, and failed")
         asked, reason = chosen
-        return self.session_of(request, project_id, asked), reason
+        return self.sessions_of(request, project_id, asked), reason
 
     def choose(self, policy: Policy, failed: Mapping[str, str]) -> tuple[Archive, str] | None:
         """The archive to ask next, and why; null where all of them were asked and failed.
@@ -127,22 +138,52 @@ class CollectDesk:
             raise SourceUnavailable(f"no archive may be asked now: {choice.reason}")
         return None
 
-    def session_of(self, request: CollectRequest, project_id: int, asked: Archive) -> int:
-        """The newest session that asks the same of that archive and can still end, else a new one."""
-        what = {"archive": document(asked), "query": request.query.document()}
+    def sessions_of(self, request: CollectRequest, project_id: int, asked: Archive) -> list[int]:
+        """The sessions to run for what is asked of that archive, in this order: such as did not end, or a new one.
+
+        Raises:
+            SessionEnded: what would go on is paused.
+        """
         with self._database.connection() as conn:
-            session_id = sessions.unfinished(conn, project_id=project_id, **what)
-            if session_id is None:
-                session_id = sessions.begin(
-                    conn,
-                    project_id=project_id,
-                    archive_source=asked.archive_source,
-                    domain=request.query.host,
-                    **what,
-                )
+            if not request.since_last:
+                return [self._session_of(conn, request, request.query, project_id, asked)]
+            document = request.query.document()
+            scope: dict[str, Any] = {
+                "project_id": project_id,
+                "archive": archive_document(asked),
+                "scope": {name: value for name, value in document.items() if name not in {"start", "end"}},
+            }
+            unended = sessions.unended(conn, **scope)
+            overlap = timedelta(seconds=self._settings.archives.overlap_s)
+            found = plan(request.query, unended, sessions.reach(conn, **scope), overlap)
+            ids = list(found.resume)
+            if found.begin is not None:
+                ids.append(self._session_of(conn, request, found.begin, project_id, asked))
+        if not ids:
+            left_alone = ", ".join(str(session.session_id) for session in unended)
+            raise SessionEnded(
+                f"what is to be collected is left to sessions that do not run ({left_alone}), or lies in the past",
+                hint="Resume it: chronolake sessions resume ID",
+            )
+        return ids
+
+    def _session_of(
+        self, conn: Connection, request: CollectRequest, query: Query, project_id: int, asked: Archive
+    ) -> int:
+        """The newest session that asks the same of that archive and can still end, else a new one."""
+        what = {"archive": archive_document(asked), "query": query.document()}
+        session_id = sessions.unfinished(conn, project_id=project_id, **what)
+        if session_id is None:
+            session_id = sessions.begin(
+                conn,
+                project_id=project_id,
+                archive_source=asked.archive_source,
+                domain=request.query.host,
+                **what,
+            )
         return session_id
 
 
-def document(asked: Archive) -> dict[str, Any]:
+def archive_document(asked: Archive) -> dict[str, Any]:
     """The archive as JSON, as its sessions keep it."""
     return {"kind": asked.kind.value, "base": asked.base}

@@ -2,7 +2,8 @@
 
 from chronolake.jobs.collecting import CollectQueue
 from chronolake.jobs.queue import Queue
+from chronolake.jobs.scheduling import Schedules
 from chronolake.jobs.service import JobService
 from chronolake.jobs.worker import JobWorker
 
-__all__ = ["CollectQueue", "JobService", "JobWorker", "Queue"]
+__all__ = ["CollectQueue", "JobService", "JobWorker", "Queue", "Schedules"]

@@ -41,18 +41,31 @@ class CollectQueue:
         self._database = database
         self._desk = desk
 
-    def later(self, request: CollectRequest, failed: Mapping[str, str] | None = None) -> ScrapeSession:
-        """Queue what is asked: a new session, or the one that asks the same and has not come to its end.
+    def later(
+        self,
+        request: CollectRequest,
+        failed: Mapping[str, str] | None = None,
+        *,
+        unasked: bool = False,
+    ) -> list[ScrapeSession]:
+        """Queue what is asked: a new session, or those that ask the same and have not come to their end.
 
-        `failed` are archives that were asked for this in vain.
+        `failed` are archives that were asked for this in vain. With `unasked`, no person asks: what is paused stays so.
 
         Raises:
             SourceUnavailable: no archive may be asked now.
+            SessionEnded: what would go on is paused.
         """
-        session_id, reason = self._desk.begin(request, failed)
-        _log.info("collect.queued", session_id=session_id, reason=reason)
-        routed = request.archive is None
-        return self._queued(session_id, {"routed": routed, "failed": dict(failed or {})})
+        session_ids, reason = self._desk.begin(request, failed)
+        _log.info("collect.queued", session_ids=session_ids, reason=reason)
+        if unasked:
+            for session_id in session_ids:
+                session = self.find(session_id)
+                if session.wanted != Wanted.RUN:
+                    hint = f"Resume it: chronolake sessions resume {session_id}"
+                    raise SessionEnded(f"the scrape session {session_id} is {session.state}", hint=hint)
+        arguments = {"routed": request.archive is None, "failed": dict(failed or {})}
+        return [self._queued(session_id, arguments) for session_id in session_ids]
 
     def resume(self, session_id: int) -> ScrapeSession:
         """Queue a session that is paused, failed, or waits for another try.
@@ -206,7 +219,7 @@ class CollectTask:
         refused[session.archive_source] = error.message
         try:
             request = CollectRequest(session.project, Query.of(session.query))
-            other = self._queue.later(request, refused)
+            [other] = self._queue.later(request, refused)
         except SourceUnavailable:
             return False
         return other.session_id != session_id

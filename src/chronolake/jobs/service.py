@@ -6,6 +6,7 @@ from chronolake.ingest import CollectDesk, Collector, ParquetPipeline
 from chronolake.jobs.collecting import CollectQueue, CollectTask
 from chronolake.jobs.exporting import ExportQueue, ExportTask
 from chronolake.jobs.queue import Queue
+from chronolake.jobs.scheduling import Schedules
 from chronolake.jobs.task import Task
 from chronolake.jobs.upkeep import EACH_MINUTE, Upkeep
 from chronolake.jobs.worker import JobWorker
@@ -26,6 +27,7 @@ class JobService:
         self._settings = settings
         self.collect = CollectQueue(database=database, desk=CollectDesk(database=database, settings=settings))
         self.exports = ExportQueue(database=database, settings=settings)
+        self.schedules = Schedules(database=database, queue=self.collect)
 
     def worker(
         self,
@@ -50,7 +52,7 @@ class JobService:
             database=self._database, queue=self.collect, collector=self._collector, settings=self._settings
         )
         exports = ExportTask(database=self._database, exporter=self._exporter, settings=self._settings)
-        upkeep = Upkeep(exports=exports)
+        upkeep = Upkeep(schedules=self.schedules, exports=exports)
         return [
             Task(Queue.COLLECT, run=collect.run, died=collect.died, stop=collect.stop),
             Task(Queue.EXPORTS, run=exports.run, died=exports.died, stop=exports.stop),

@@ -7,6 +7,7 @@ let the second know and change nothing.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ POLL_S = 1.0
 _HEARTBEATS = 4
 #: Seconds before a worker that lost PostgreSQL tries again.
 _RESTART_S = 2.0
+#: How long jobs that failed are kept to be looked at, and how often it is looked which are older.
+_KEPT_HOURS = 30 * 24
+_TIDY_S = 3600.0
 #: Connections of the worker itself, beside those of its jobs: one asks for jobs while another says that it lives.
 _CONNECTIONS = 3
 
@@ -125,7 +129,13 @@ class JobWorker(Loop):
                     await rescuing
 
     async def _rescuing(self, app: "App") -> None:
+        tidied_at = -math.inf
         while True:
+            if time.monotonic() - tidied_at > _TIDY_S:
+                tidied_at = time.monotonic()
+                await app.job_manager.delete_old_jobs(
+                    nb_hours=_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+                )
             await asyncio.sleep(self._settings.stalled_s / _HEARTBEATS)
             await self._rescue(app)
 
@@ -158,7 +168,9 @@ class JobWorker(Loop):
                 name=task.queue.value, queue=task.queue.value, retry=_strategy(), pass_context=True
             )(self._running(task))
             if task.cron is not None:
-                app.periodic(cron=task.cron, periodic_id=task.queue.value)(made)
+                # Where no worker is for this queue, one tick waits, and no more.
+                key = task.queue.value
+                app.periodic(cron=task.cron, periodic_id=key, lock=key, queueing_lock=key)(made)
         return app
 
     def _running(self, task: Task) -> Callable[..., None]:

@@ -122,6 +122,27 @@ def unfinished(
     return None if row is None else int(row[0])
 
 
+def unended(
+    conn: Connection, *, project_id: int, archive: Mapping[str, Any], scope: Mapping[str, Any]
+) -> list[ScrapeSession]:
+    """Sessions that ask the same, whatever the range, and can still come to their end; oldest first.
+
+    `scope` is a query's document without `start` and `end`.
+    """
+    values = {"project_id": project_id, "archive": Jsonb(dict(archive)), "scope": Jsonb(dict(scope))}
+    with conn.cursor(row_factory=class_row(ScrapeSession)) as cursor:
+        return cursor.execute(statement("sessions_of_scope"), values).fetchall()
+
+
+def reach(
+    conn: Connection, *, project_id: int, archive: Mapping[str, Any], scope: Mapping[str, Any]
+) -> datetime | None:
+    """The latest capture, in UTC, of the sessions that asked the same, whatever the range, and came to their end."""
+    values = {"project_id": project_id, "archive": Jsonb(dict(archive)), "scope": Jsonb(dict(scope))}
+    found: datetime | None = one(conn, "session_reach", values)[0]
+    return found
+
+
 def ask(conn: Connection, session_id: int, event: SessionEvent) -> SessionState:
     """Have a session paused, resumed or cancelled; its state now.
 

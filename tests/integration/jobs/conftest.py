@@ -13,7 +13,7 @@ CAPTURES = [
 
 @pytest.fixture
 def archive():
-    with WebArchive(CAPTURES).serving() as serving:
+    with WebArchive(list(CAPTURES)).serving() as serving:
         yield serving
 
 
