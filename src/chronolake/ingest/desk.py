@@ -69,6 +69,8 @@ def request_of(
     Raises:
         ArchiveQueryInvalid: it cannot be read, or no archive can be asked so.
     """
+    if any("\x00" in text for text in (project, domain, url or "", collapse or "", *filters)):
+        raise ArchiveQueryInvalid("a text with a NUL in it names nothing")
     policy = next((policy for policy in Policy if source is not None and policy.value == source.value), None)
     asked: Archive | None = None
     if source in {None, Source.HYBRID}:

@@ -202,13 +202,16 @@ class CollectTask:
         Raises:
             TryAgain: the session waits.
             GivenUp: it has failed.
+            ChronolakeError: how it stands could not be noted.
         """
         session = self._queue.find(session_id)
         if session.state == SessionState.WAITING:
             cause = None if isinstance(failure, CollectStopped) else failure
             raise TryAgain(self._until(session.next_at), cause) from failure
-        if failure is not None and not isinstance(failure, CollectStopped):
+        if failure is not None and session.state == SessionState.FAILED:
             raise GivenUp(failure) from failure
+        if failure is not None and session.state == SessionState.RUNNING:
+            raise failure
 
     def _until(self, moment: datetime | None) -> float:
         return 0.0 if moment is None else max(0.0, (moment - self._clock.now()).total_seconds())
