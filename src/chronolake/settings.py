@@ -5,6 +5,7 @@ value came from, so that `chronolake settings` can say so; secrets print as `***
 """
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -74,6 +75,27 @@ def _archives(value: str) -> str:
     if not set(names) <= {"wayback", "commoncrawl"} or len(set(names)) != len(names):
         raise ValueError("write wayback and commoncrawl, apart by a comma, each at most once")
     return ",".join(names)
+
+
+def _weights(value: str) -> str:
+    try:
+        weights_of(value)
+    except ValueError:
+        raise ValueError("write projects' ids with their weights, above 0: 7=3,12=0.5") from None
+    return value
+
+
+def weights_of(value: str) -> dict[int, float]:
+    """Weights of projects by id.
+
+    Raises:
+        ValueError: it is not written as `7=3,12=0.5`.
+    """
+    pairs = [part.split("=") for part in value.split(",") if part.strip()]
+    weights = {int(project_id): float(weight) for project_id, weight in pairs}
+    if not all(0 < weight < math.inf for weight in weights.values()):
+        raise ValueError(value)
+    return weights
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
@@ -347,6 +369,38 @@ class QuerySettings(_Section):
     queue_size: int = Field(
         default=64, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_QUEUE_SIZE",
         description="Queries that may wait; one more is refused at once.",
+    )  # fmt: skip
+    tenant_concurrency: int | None = Field(
+        default=None, ge=1, le=256, alias="CHRONOLAKE_QUERY_TENANT_CONCURRENCY",
+        description="Of these, queries about the same projects that run at the same time. Unset: all but one.",
+    )  # fmt: skip
+    tenant_queue_size: int | None = Field(
+        default=None, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_TENANT_QUEUE_SIZE",
+        description="Queries about the same projects that may wait. Unset: three quarters of all.",
+    )  # fmt: skip
+    weights: Annotated[str, AfterValidator(_weights)] = Field(
+        default="", alias="CHRONOLAKE_QUERY_WEIGHTS",
+        description="Turns that queries about a project get for each of the others', by its id: `7=3,12=0.5`.",
+    )  # fmt: skip
+    postgres_concurrency: int = Field(
+        default=2, ge=1, le=64, alias="CHRONOLAKE_POSTGRES_CONCURRENCY",
+        description="Of all queries, those that one process has PostgreSQL compute at the same time.",
+    )  # fmt: skip
+    postgres_most_rows: int = Field(
+        default=50_000_000, ge=0, alias="CHRONOLAKE_POSTGRES_MOST_ROWS",
+        description="Rows of PostgreSQL that a question may read, by estimate, where nobody named that engine.",
+    )  # fmt: skip
+    postgres_cheap_rows: int = Field(
+        default=100_000, ge=0, alias="CHRONOLAKE_POSTGRES_CHEAP_ROWS",
+        description="Rows up to which PostgreSQL is chosen where it costs less than the lake; 0: it never is.",
+    )  # fmt: skip
+    engine_failures: int = Field(
+        default=5, ge=1, le=1000, alias="CHRONOLAKE_ENGINE_FAILURES",
+        description="Failures in a row, with none of them the question's own, after which an engine is let alone.",
+    )  # fmt: skip
+    engine_pause_s: float = Field(
+        default=5, gt=0, le=3600, alias="CHRONOLAKE_ENGINE_PAUSE_S",
+        description="Seconds until one question tries it again; each time that fails twice as many, up to 16 times.",
     )  # fmt: skip
     shadow_share: float = Field(
         default=0, ge=0, le=1, alias="CHRONOLAKE_SHADOW_SHARE",

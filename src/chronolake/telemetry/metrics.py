@@ -76,6 +76,38 @@ QUERY_FAILURES = _declare(
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
 )
+QUERIES_RUNNING = _declare(
+    Gauge, "chronolake_queries_running", "Queries that have a place of the engine.", "queries"
+)
+QUERIES_REFUSED = _declare(
+    Counter,
+    "chronolake_queries_refused_total",
+    "Queries that found no room to wait: queue (too many wait), tenant (too many about the same projects do).",
+    "queries",
+    ("reason",),
+)
+ENGINE_BREAKER = _declare(
+    Gauge,
+    "chronolake_engine_breaker_state",
+    "Whether an engine is asked: 0 closed (it is), 1 half open (one question tries it), 2 open (it is let alone).",
+    "state",
+    ("engine",),
+)
+ENGINE_TRIPS = _declare(
+    Counter,
+    "chronolake_engine_breaker_trips_total",
+    "Times that an engine failed so often that it was let alone, each trial that failed counted.",
+    "trips",
+    ("engine",),
+)
+ROUTE_ERROR = _declare(
+    Histogram,
+    "chronolake_route_estimate_ratio",
+    "What an engine took to what was estimated before.",
+    "ratio",
+    ("engine",),
+    buckets=(0.1, 0.25, 0.5, 0.8, 1.25, 2, 4, 10),
+)
 SHADOWED = _declare(
     Counter,
     "chronolake_shadow_comparisons_total",
