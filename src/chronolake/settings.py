@@ -298,9 +298,108 @@ class ArchiveSettings(_Section):
         default=2**30, alias="CHRONOLAKE_ARCHIVE_MAX_BYTES",
         description="Bytes of the largest answer that is taken, decompressed; it waits on disk until it is whole.",
     )  # fmt: skip
+    overlap_s: Seconds = Field(
+        default="7d",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        ge=0, le=3_660 * 86_400, alias="CHRONOLAKE_COLLECT_OVERLAP",
+        description="How far before the newest capture a `--since-last` run begins, for archives index late: 7d, 36h.",
+    )  # fmt: skip
     order: Annotated[str, AfterValidator(_archives)] = Field(
         default="wayback,commoncrawl", alias="CHRONOLAKE_ARCHIVE_ORDER",
         description="Archives that a hybrid project asks, first to last.",
+    )  # fmt: skip
+
+
+class PayloadSettings(_Section):
+    """Fetching payloads, and storing the pages that they become."""
+
+    commoncrawl_url: str = Field(
+        default="https://data.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_DATA_URL",
+        description="Address below which Common Crawl's WARC files lie.",
+    )  # fmt: skip
+    wayback_url: str = Field(
+        default="https://web.archive.org/web", alias="CHRONOLAKE_WAYBACK_REPLAY_URL",
+        description="Address of the Wayback Machine's replay.",
+    )  # fmt: skip
+    batch_pages: int = Field(
+        default=500, ge=1, le=100_000, alias="CHRONOLAKE_PAGE_BATCH",
+        description="Pages stored in one PostgreSQL transaction; fewer where they come slowly.",
+    )  # fmt: skip
+
+
+class ExtractMethod(StrEnum):
+    """What takes the main text out of HTML."""
+
+    RESILIPARSE = "resiliparse"  #: by its own rules; about ten times as fast
+    TRAFILATURA = "trafilatura"  #: keeps less of menus and footers
+
+
+class EntityFinder(StrEnum):
+    """What looks for entities in a text."""
+
+    RULES = "rules"  #: works everywhere
+    SPACY = "spacy"  #: rules, and a model of spaCy for persons, organisations and places
+    NONE = "none"
+
+
+class ExtractSettings(_Section):
+    """From payloads to pages."""
+
+    workers: int | None = Field(
+        default=None, ge=1, le=256, alias="CHRONOLAKE_EXTRACT_WORKERS",
+        description="Processes that read payloads. Unset: one for each core.",
+    )  # fmt: skip
+    method: ExtractMethod = Field(
+        default=ExtractMethod.RESILIPARSE, alias="CHRONOLAKE_EXTRACT_METHOD",
+        description="What takes the main text out of HTML: resiliparse or trafilatura.",
+    )  # fmt: skip
+    entities: EntityFinder = Field(
+        default=EntityFinder.RULES, alias="CHRONOLAKE_EXTRACT_ENTITIES",
+        description="What looks for entities: rules, spacy (needs the extra and a model) or none.",
+    )  # fmt: skip
+    spacy_model: str = Field(
+        default="en_core_web_sm", alias="CHRONOLAKE_EXTRACT_SPACY_MODEL",
+        description="Model of spaCy, installed beside it; it reads the pages that are in its language.",
+    )  # fmt: skip
+    max_bytes: Bytes = Field(
+        default=16 * 2**20, alias="CHRONOLAKE_EXTRACT_MAX_BYTES",
+        description="A larger payload is not read.",
+    )  # fmt: skip
+    max_depth: int = Field(
+        default=1000, ge=16, le=100_000, alias="CHRONOLAKE_EXTRACT_MAX_DEPTH",
+        description="HTML whose elements are nested deeper is not read.",
+    )  # fmt: skip
+    timeout_s: float = Field(
+        default=20, gt=0, le=3600, alias="CHRONOLAKE_EXTRACT_TIMEOUT_S",
+        description="Seconds after which the reading of a payload is given up, with the process that reads it.",
+    )  # fmt: skip
+    memory: Annotated[int, BeforeValidator(_bytes), Field(ge=64 * 2**20)] = Field(
+        default=2**30, alias="CHRONOLAKE_EXTRACT_MEMORY",
+        description="Memory that one process may take for a payload, beside its libraries.",
+    )  # fmt: skip
+
+
+class JobSettings(_Section):
+    """Jobs that outlive whoever asked for them."""
+
+    in_server: bool = Field(
+        default=True, alias="CHRONOLAKE_JOBS_IN_SERVER",
+        description="Whether `chronolake serve` works on jobs itself, in threads. Off: `chronolake work` does.",
+    )  # fmt: skip
+    concurrency: int = Field(
+        default=1, ge=1, le=32, alias="CHRONOLAKE_JOBS_CONCURRENCY",
+        description="Jobs that one worker runs at a time; each may need five connections.",
+    )  # fmt: skip
+    tries: int = Field(
+        default=8, ge=1, le=100, alias="CHRONOLAKE_JOBS_TRIES",
+        description="Failures in a row after which a job is not tried again.",
+    )  # fmt: skip
+    backoff_s: float = Field(
+        default=30, gt=0, le=3600, alias="CHRONOLAKE_JOBS_BACKOFF_S",
+        description="Seconds before a job that failed is tried again; twice as many each time, up to an hour.",
+    )  # fmt: skip
+    stalled_s: float = Field(
+        default=10, ge=1, le=600, alias="CHRONOLAKE_JOBS_STALLED_S",
+        description="Seconds without a sign of life after which the jobs of a worker are taken up by another.",
     )  # fmt: skip
 
 
@@ -322,6 +421,15 @@ class QuerySettings(_Section):
     export_timeout_s: float = Field(
         default=3600, gt=0, le=7 * 86_400, alias="CHRONOLAKE_EXPORT_TIMEOUT_S",
         description="Seconds after which an export is stopped.",
+    )  # fmt: skip
+    export_hours: float = Field(
+        default=72, gt=0, le=8_760, alias="CHRONOLAKE_EXPORT_HOURS",
+        description="Hours that an export which was asked for over HTTP can be fetched.",
+    )  # fmt: skip
+    export_bytes: Bytes = Field(
+        default="20GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_EXPORT_BYTES",
+        description="Room that such exports may take together; beyond it the oldest go.",
     )  # fmt: skip
     concurrency: int = Field(
         default=4, ge=1, le=256, alias="CHRONOLAKE_QUERY_CONCURRENCY",
@@ -490,6 +598,9 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    payloads: PayloadSettings = PayloadSettings()
+    extract: ExtractSettings = ExtractSettings()
+    jobs: JobSettings = JobSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
     plans: PlanSettings = PlanSettings()
@@ -525,6 +636,11 @@ class Settings(BaseModel):
     def lakes(self) -> Path:
         """Folder of the lakes that were told no place: one home may serve several databases."""
         return self.home.root / "lake"
+
+    @cached_property
+    def exports(self) -> Path:
+        """Folder of the exports that were asked for over HTTP."""
+        return self.home.root / "exports"
 
     @cached_property
     def staged(self) -> Path:

@@ -46,12 +46,14 @@ class Learned:
         self._lock = threading.Lock()
         self._records: dict[tuple[str, Engine, int], _Record] = {}
 
-    def note(self, question: str, engine: Engine, estimate: Estimate, ms: float) -> None:
-        """A run of it took so long."""
+    def note(
+        self, question: str, engine: Engine, estimate: Estimate, ms: float, *, age_s: float = 0.0
+    ) -> None:
+        """A run of it took so long, `age_s` ago; runs are told of in the order in which they were."""
         times = min(_MOST_TIMES, max(1 / _MOST_TIMES, ms / estimate.ms))
         metrics.ROUTE_ERROR.labels(engine=engine.value).observe(ms / estimate.ms)
         key = question, engine, _size(estimate)
-        now = self._clock.monotonic()
+        now = self._clock.monotonic() - age_s
         with self._lock:
             before = self._records.get(key, _Record()).faded(now)
             weight = min(MOST_WEIGHT, before.weight + 1)

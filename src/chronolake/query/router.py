@@ -274,6 +274,7 @@ class HybridQueryRouter:
         if not cheap_rows or fresh is None or fresh.as_of_lsn is None:
             return asked
         try:
+            self._engines.weighing.recall(fresh)
             estimates = self._engines.weighing.estimates(asked.statement, asked.values, fresh)
         except (LakeError, DatabaseError) as error:
             _log.warning("query.not_weighed", question=asked.question.name, error=error.message)

@@ -3,24 +3,32 @@
 PostgreSQL's statistics are read once in a while by whoever asks then: no question costs it an EXPLAIN.
 """
 
+import json
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from chronolake.capture.columns import TABLES
 from chronolake.clock import Clock, SystemClock
+from chronolake.errors import QueryError
 from chronolake.lake import Lake
-from chronolake.oltp import Database
+from chronolake.oltp import Database, searches
 from chronolake.oltp.statistics import TableStatistics, of_tables
 from chronolake.query import cost
 from chronolake.query.cost import Estimate
 from chronolake.query.freshness import Freshness
-from chronolake.query.learned import Learned
+from chronolake.query.learned import HALF_LIFE_S, Learned
+from chronolake.query.params import read
+from chronolake.query.question import named
 from chronolake.query.route import Costs, Engine
-from chronolake.query.scanned import Scanned
+from chronolake.query.scanned import Scanned, of_question
 
 #: Seconds for which PostgreSQL's statistics are taken to hold: its own are made anew about as often, at most.
 STATISTICS_S = 60.0
+#: How far back, and how many runs, a process that begins learns from: older ones would count next to nothing.
+RECALLED_S = 2 * HALF_LIFE_S
+RECALLED_AT_MOST = 300
 _TABLES = [table.postgres_table for table in TABLES.values()]
 #: Columns that lead to rows, in some index of some table.
 _COLUMNS = sorted(
@@ -39,6 +47,7 @@ class Weighing:
         self._lock = threading.Lock()
         self._tables: Mapping[str, TableStatistics] = {}
         self._read_at: float | None = None
+        self._recalled = False
         self.learned = Learned(clock)
 
     def estimates(
@@ -68,6 +77,41 @@ class Weighing:
             return None
         told = self.learned.corrected(question, estimates)
         return Costs(told[Engine.DUCKDB].ms, told[Engine.POSTGRES].ms, told[Engine.POSTGRES].rows)
+
+    def recall(self, fresh: Freshness | None) -> None:
+        """Learn from what was asked of late, in whatever process, by the search history; once, and never again.
+
+        Its times have the wait for a place in them, so they are a little long.
+
+        Raises:
+            LakeUnavailable: the lake's catalog is out of reach.
+            DatabaseError: PostgreSQL could not be asked.
+        """
+        with self._lock:
+            if self._recalled:
+                return
+            self._recalled = True
+        since = self._clock.now().replace(tzinfo=None) - timedelta(seconds=RECALLED_S)
+        with self._database.glance() as conn:
+            runs = searches.timed(conn, since, RECALLED_AT_MOST)
+        for run in runs:
+            engine = Engine(run.engine)
+            found = self._as_asked(run)
+            if found is None:
+                continue
+            estimate = self.estimates(*found, fresh).get(engine)
+            if estimate is not None:
+                self.learned.note(run.question, engine, estimate, run.elapsed_ms, age_s=run.age_s)
+
+    @staticmethod
+    def _as_asked(run: searches.Timed) -> tuple[Scanned, dict[str, Any]] | None:
+        """The statement and the values of a question that was asked; null where it cannot be asked any more."""
+        try:
+            question = named(run.question)
+            values = read(question.name, question.params, json.loads(run.query_text)).model_dump()
+        except (QueryError, ValueError, TypeError, AttributeError):
+            return None
+        return of_question(question, scoped=run.scoped), values
 
     def _statistics(self) -> Mapping[str, TableStatistics]:
         with self._lock:

@@ -178,3 +178,26 @@ def test_estimates_are_near_what_is_there(make_router, lake, database, filled):
         pytest.approx(1.5 + total * 4e-4, rel=0.1), pytest.approx(total, rel=0.05)
     )
     assert found[Engine.DUCKDB].rows == total
+
+
+async def test_a_process_that_begins_learns_from_what_was_asked(make_router, lake, database):
+    with database.connection() as conn:
+        # The module's rows were given their numbers by hand.
+        conn.execute("SELECT setval(pg_get_serial_sequence('search_history', 'id'), 1000000)")
+    router = make_router(lake, **CHEAP)
+    params = {"domain": "host-6.example"}
+    for engine in ("duckdb", "postgres"):
+        await router.ask("changing_urls", params, scope=EVERYTHING, engine=engine)
+    # What cannot be asked any more is passed over.
+    with database.connection() as conn:
+        conn.execute(
+            "INSERT INTO search_history (question, query_text, engine, reason, elapsed_ms)"
+            " VALUES ('gone', '{}', 'duckdb', 'analytic', 1), ('languages', 'no json', 'duckdb', 'analytic', 1),"
+            " ('languages', '{\"limit\": 0}', 'postgres', 'cheaper', 1), ('languages', '[]', 'duckdb', 'asked', 1)"
+        )
+    router.close()
+    later = make_router(lake, **CHEAP)
+    await later.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING)
+    found = {key[:2] for key in later._engines.weighing.learned._records}
+    assert {("changing_urls", Engine.DUCKDB), ("changing_urls", Engine.POSTGRES)} <= found
+    assert not {name for name, _ in found} & {"gone", "sql"}
