@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from chronolake.errors import ParameterInvalid, SqlRefused
-from chronolake.oltp import Database
+from chronolake.oltp import Database, query_plans
+from chronolake.oltp.query_plans import Planned
 from chronolake.query import HybridQueryRouter, Scope, search_history
 from chronolake.telemetry import metrics
 
@@ -148,10 +149,15 @@ def old_rows(database, *ages_days):
 
 def test_old_questions_go_and_seldom(make_router, lake, filled, database, written):
     old_rows(database, 8, 7.01, 6.9)
-    router = make_router(lake, CHRONOLAKE_HISTORY_DAYS=7)
+    with database.connection() as conn:
+        query_plans.keep(conn, Planned("s", "duckdb", "f", "project_mime", "project_mime", {}), 1.0)
+        conn.execute("UPDATE query_plans SET last_at = last_at - interval '8 days'")
+    router = make_router(lake, CHRONOLAKE_HISTORY_DAYS=7, CHRONOLAKE_PLAN_SHARE=0)
     asyncio.run(router.ask("project_mime", {}, scope=EVERYTHING))
     router.close()
     assert written("question") == [("6.9 days",), ("project_mime",)]
+    with database.connection() as conn:
+        assert conn.execute("SELECT count(*) FROM query_plans WHERE shape = 's'").fetchone() == (0,)
     # A few minutes too old: not worth the work yet.
     old_rows(database, 7.01)
     again = make_router(lake, CHRONOLAKE_HISTORY_DAYS=7)
