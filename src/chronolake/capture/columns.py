@@ -272,6 +272,19 @@ CONTENT_ANALYTICS = Table(
             nullable=False,
         ),
         Column("date_captured", "day of the capture, UTC", "date", pa.date32(), unit="UTC", nullable=False),
+        Column(
+            "simhash",
+            "64 bits of the text as a signed number: near texts differ in few of them",
+            "bigint",
+            _BIG,
+        ),
+        Column("mime_detected", "media type found by looking at the payload", "text", _TEXT),
+        Column(
+            "charset", "character set that the payload was read with; null where it has none", "text", _TEXT
+        ),
+        Column("published", "when the page says that it was published", "date", pa.date32()),
+        Column("language_confidence", "how sure the language is, 0 to 1", "real", _REAL),
+        Column("link_count", "different http and https URLs that the page links to", "integer", _INT),
     ),
 )
 
@@ -438,7 +451,7 @@ SCRAPE_SESSIONS = Table(
             _TEXT,
             nullable=False,
         ),
-        Column("state", "waiting, running, done or failed", "text", _TEXT, nullable=False),
+        Column("state", "waiting, running, paused, done, failed or cancelled", "text", _TEXT, nullable=False),
         Column("created_at", "when it was asked for", _TIMESTAMPTZ, _ZONED, unit="UTC", nullable=False),
         Column("finished_at", "when it ended; null before", _TIMESTAMPTZ, _ZONED, unit="UTC"),
         Column("domain", "the domain that is collected; null where several are", "text", _TEXT),
