@@ -130,8 +130,9 @@ class Readable(Protocol):
 class Source:
     """A stream of decompressed bytes.
 
-    `taken` counts bytes as they lie on disk. `damage` says, once the stream has ended, what is wrong with its
-    end. Members of a gzip file that end within a line have their line ended, save in a BGZF file. `piece` bytes are read from the disk at a time.
+    `taken` counts bytes as they lie on disk, of which `piece` are read at a time. `damage` says, once the stream has
+    ended, what is wrong with its end. Members of a gzip file that end within a line have their line ended, save in a
+    BGZF file.
     """
 
     def __init__(self, stream: Readable, name: str, *, piece: int = _PIECE) -> None:

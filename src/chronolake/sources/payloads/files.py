@@ -16,8 +16,8 @@ from chronolake.sources.local.record import read_record
 from chronolake.sources.payloads.kept import Kept, NotFetched, Unfetched, kept_of
 
 _WACZ = ".wacz"
-#: Of a member's own header in a ZIP file (APPNOTE 4.3.7): its length without name and extra field, and where the lengths
-#: of these two stand; and the flag of one that asks for a password.
+#: Of a member's own header in a ZIP file (APPNOTE 4.3.7): its length without name and extra field, and where the
+#: lengths of these two stand; and the flag of one that asks for a password.
 _HEADER, _NAME_LENGTHS = 30, 26
 _ENCRYPTED = 0x1
 
