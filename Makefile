@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= $(CURDIR)/.chronolake
 WORKERS ?= 3
 
-.PHONY: help setup demo check test test-chaos bench lock clean format
+.PHONY: help setup demo check test test-chaos test-parity bench lock clean format
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -45,6 +45,10 @@ test: setup  ## everything that `check` does, and every test
 
 test-chaos: setup  ## break everything at random and compare: SEEDS=2000 by default, the result in docs/results/chaos.md
 	$(BIN)/python -m chronolake.testing.chaos --seeds $(or $(SEEDS),2000) --report docs/results/chaos.md
+
+test-parity: setup  ## ask every question of every engine with random parameters: SETS=200 of each, SEED=1
+	CHRONOLAKE_PARITY_SETS=$(or $(SETS),200) CHRONOLAKE_PARITY_SEED=$(or $(SEED),1) \
+	  $(BIN)/pytest -q tests/integration/query/test_random_parity.py
 
 bench: setup  ## time the plan's targets, every engine and the questions over HTTP; SCALE=1000000 rows, TARGETS=50000000 at most
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement lock/bench.txt

@@ -20,6 +20,8 @@ from chronolake.oltp.embedded import EmbeddedServer
 from chronolake.settings import Settings, load
 
 TEMPLATE = "template_chronolake"
+#: So few captures as tests have would all be asked of PostgreSQL: only tests of the choice leave it open.
+ASK_THE_LAKE = {"CHRONOLAKE_POSTGRES_CHEAP_ROWS": "0"}
 _numbers = itertools.count()
 
 # How long an example takes says more of what else the machine does; a test that hangs has its timeout.
@@ -69,7 +71,7 @@ def database_url(server) -> Iterator[str]:
 @pytest.fixture
 def make_settings(database_url, tmp_path) -> Callable[..., Settings]:
     def make(**variables: object) -> Settings:
-        home = {"DATABASE_URL": database_url, "CHRONOLAKE_HOME": str(tmp_path / "home")}
+        home = {"DATABASE_URL": database_url, "CHRONOLAKE_HOME": str(tmp_path / "home")} | ASK_THE_LAKE
         return load(home, **variables)
 
     return make

@@ -5,6 +5,7 @@ value came from, so that `chronolake settings` can say so; secrets print as `***
 """
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -74,6 +75,27 @@ def _archives(value: str) -> str:
     if not set(names) <= {"wayback", "commoncrawl"} or len(set(names)) != len(names):
         raise ValueError("write wayback and commoncrawl, apart by a comma, each at most once")
     return ",".join(names)
+
+
+def _weights(value: str) -> str:
+    try:
+        weights_of(value)
+    except ValueError:
+        raise ValueError("write projects' ids with their weights, above 0: 7=3,12=0.5") from None
+    return value
+
+
+def weights_of(value: str) -> dict[int, float]:
+    """Weights of projects by id.
+
+    Raises:
+        ValueError: it is not written as `7=3,12=0.5`.
+    """
+    pairs = [part.split("=") for part in value.split(",") if part.strip()]
+    weights = {int(project_id): float(weight) for project_id, weight in pairs}
+    if not all(0 < weight < math.inf for weight in weights.values()):
+        raise ValueError(value)
+    return weights
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
@@ -276,6 +298,11 @@ class ArchiveSettings(_Section):
         default=2**30, alias="CHRONOLAKE_ARCHIVE_MAX_BYTES",
         description="Bytes of the largest answer that is taken, decompressed; it waits on disk until it is whole.",
     )  # fmt: skip
+    overlap_s: Seconds = Field(
+        default="7d",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        ge=0, le=3_660 * 86_400, alias="CHRONOLAKE_COLLECT_OVERLAP",
+        description="How far before the newest capture a `--since-last` run begins, for archives index late: 7d, 36h.",
+    )  # fmt: skip
     order: Annotated[str, AfterValidator(_archives)] = Field(
         default="wayback,commoncrawl", alias="CHRONOLAKE_ARCHIVE_ORDER",
         description="Archives that a hybrid project asks, first to last.",
@@ -351,6 +378,31 @@ class ExtractSettings(_Section):
     )  # fmt: skip
 
 
+class JobSettings(_Section):
+    """Jobs that outlive whoever asked for them."""
+
+    in_server: bool = Field(
+        default=True, alias="CHRONOLAKE_JOBS_IN_SERVER",
+        description="Whether `chronolake serve` works on jobs itself, in threads. Off: `chronolake work` does.",
+    )  # fmt: skip
+    concurrency: int = Field(
+        default=1, ge=1, le=32, alias="CHRONOLAKE_JOBS_CONCURRENCY",
+        description="Jobs that one worker runs at a time; each may need five connections.",
+    )  # fmt: skip
+    tries: int = Field(
+        default=8, ge=1, le=100, alias="CHRONOLAKE_JOBS_TRIES",
+        description="Failures in a row after which a job is not tried again.",
+    )  # fmt: skip
+    backoff_s: float = Field(
+        default=30, gt=0, le=3600, alias="CHRONOLAKE_JOBS_BACKOFF_S",
+        description="Seconds before a job that failed is tried again; twice as many each time, up to an hour.",
+    )  # fmt: skip
+    stalled_s: float = Field(
+        default=10, ge=1, le=600, alias="CHRONOLAKE_JOBS_STALLED_S",
+        description="Seconds without a sign of life after which the jobs of a worker are taken up by another.",
+    )  # fmt: skip
+
+
 class QuerySettings(_Section):
     """Answering questions."""
 
@@ -370,6 +422,15 @@ class QuerySettings(_Section):
         default=3600, gt=0, le=7 * 86_400, alias="CHRONOLAKE_EXPORT_TIMEOUT_S",
         description="Seconds after which an export is stopped.",
     )  # fmt: skip
+    export_hours: float = Field(
+        default=72, gt=0, le=8_760, alias="CHRONOLAKE_EXPORT_HOURS",
+        description="Hours that an export which was asked for over HTTP can be fetched.",
+    )  # fmt: skip
+    export_bytes: Bytes = Field(
+        default="20GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_EXPORT_BYTES",
+        description="Room that such exports may take together; beyond it the oldest go.",
+    )  # fmt: skip
     concurrency: int = Field(
         default=4, ge=1, le=256, alias="CHRONOLAKE_QUERY_CONCURRENCY",
         description="Analytical queries that one process runs at the same time; others queue.",
@@ -377,6 +438,38 @@ class QuerySettings(_Section):
     queue_size: int = Field(
         default=64, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_QUEUE_SIZE",
         description="Queries that may wait; one more is refused at once.",
+    )  # fmt: skip
+    tenant_concurrency: int | None = Field(
+        default=None, ge=1, le=256, alias="CHRONOLAKE_QUERY_TENANT_CONCURRENCY",
+        description="Of these, queries about the same projects that run at the same time. Unset: all but one.",
+    )  # fmt: skip
+    tenant_queue_size: int | None = Field(
+        default=None, ge=1, le=10_000, alias="CHRONOLAKE_QUERY_TENANT_QUEUE_SIZE",
+        description="Queries about the same projects that may wait. Unset: three quarters of all.",
+    )  # fmt: skip
+    weights: Annotated[str, AfterValidator(_weights)] = Field(
+        default="", alias="CHRONOLAKE_QUERY_WEIGHTS",
+        description="Turns that queries about a project get for each of the others', by its id: `7=3,12=0.5`.",
+    )  # fmt: skip
+    postgres_concurrency: int = Field(
+        default=2, ge=1, le=64, alias="CHRONOLAKE_POSTGRES_CONCURRENCY",
+        description="Of all queries, those that one process has PostgreSQL compute at the same time.",
+    )  # fmt: skip
+    postgres_most_rows: int = Field(
+        default=50_000_000, ge=0, alias="CHRONOLAKE_POSTGRES_MOST_ROWS",
+        description="Rows of PostgreSQL that a question may read, by estimate, where nobody named that engine.",
+    )  # fmt: skip
+    postgres_cheap_rows: int = Field(
+        default=100_000, ge=0, alias="CHRONOLAKE_POSTGRES_CHEAP_ROWS",
+        description="Rows up to which PostgreSQL is chosen where it costs less than the lake; 0: it never is.",
+    )  # fmt: skip
+    engine_failures: int = Field(
+        default=5, ge=1, le=1000, alias="CHRONOLAKE_ENGINE_FAILURES",
+        description="Failures in a row, with none of them the question's own, after which an engine is let alone.",
+    )  # fmt: skip
+    engine_pause_s: float = Field(
+        default=5, gt=0, le=3600, alias="CHRONOLAKE_ENGINE_PAUSE_S",
+        description="Seconds until one question tries it again; each time that fails twice as many, up to 16 times.",
     )  # fmt: skip
     shadow_share: float = Field(
         default=0, ge=0, le=1, alias="CHRONOLAKE_SHADOW_SHARE",
@@ -477,6 +570,7 @@ class Settings(BaseModel):
     archives: ArchiveSettings = ArchiveSettings()
     payloads: PayloadSettings = PayloadSettings()
     extract: ExtractSettings = ExtractSettings()
+    jobs: JobSettings = JobSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -511,6 +605,11 @@ class Settings(BaseModel):
     def lakes(self) -> Path:
         """Folder of the lakes that were told no place: one home may serve several databases."""
         return self.home.root / "lake"
+
+    @cached_property
+    def exports(self) -> Path:
+        """Folder of the exports that were asked for over HTTP."""
+        return self.home.root / "exports"
 
     @cached_property
     def staged(self) -> Path:

@@ -20,6 +20,15 @@ STATUS: tuple[tuple[type[ChronolakeError], int], ...] = (
     (errors.QueryTimeout, 504),
     (errors.EngineUnavailable, 503),
     (errors.SnapshotExpired, 410),
+    (errors.SessionUnknown, 404),
+    (errors.SessionEnded, 409),
+    (errors.ArchiveQueryInvalid, 422),
+    (errors.ScheduleUnknown, 404),
+    (errors.ScheduleInvalid, 422),
+    (errors.ExportUnknown, 404),
+    (errors.ExportUnready, 409),
+    (errors.ExportGone, 410),
+    (errors.SourceUnavailable, 503),
     (errors.LakeError, 503),
     (errors.DatabaseError, 503),
     (errors.ChronolakeError, 500),
@@ -27,7 +36,7 @@ STATUS: tuple[tuple[type[ChronolakeError], int], ...] = (
 MEDIA_TYPE = "application/problem+json"
 #: What follows names the class of the error; it stays the same while titles may be reworded.
 TYPE = "urn:chronolake:error:"
-#: Seconds after which it is worth trying again where another moment may be enough.
+#: Seconds after which it is worth trying again where another moment may be enough, and the error knows no better.
 RETRY_AFTER_S = 1
 
 
@@ -72,7 +81,9 @@ def of_error(path: str, request_id: str, error: ChronolakeError) -> JSONResponse
         parameter=None if parameter is None else str(parameter),
     )
     later = status == HTTPStatus.SERVICE_UNAVAILABLE and error.retry is Retry.LATER
-    return _answer(document, {"Retry-After": str(RETRY_AFTER_S)} if later else {})
+    return _answer(
+        document, {"Retry-After": str(error.facts.get("retry_after_s", RETRY_AFTER_S))} if later else {}
+    )
 
 
 def of_status(path: str, request_id: str, status: int, detail: str, **more: Any) -> JSONResponse:

@@ -6,13 +6,12 @@ process. A look at the tags alone costs a pass over the text.
 
 import re
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]{0,40})")
-#: Elements that hold nothing, and those that the next of their kind ends although nobody closes them.
-_NO_LEVEL = frozenset({
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
-    "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "optgroup",
-    "colgroup", "rt", "rp",
-})  # fmt: skip
+#: Elements that hold nothing, that cannot stand in each other, or that the next of their kind ends.
+_NO_LEVEL = (
+    "area|a|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr|p|li|dt|dd|tr|td|th|thead|tbody|tfoot|option"
+    "|optgroup|colgroup|rt|rp"
+)
+_TAG = re.compile(rf"<(/?)(?!/?(?:{_NO_LEVEL})[\s/>])[a-zA-Z]", re.IGNORECASE)
 
 
 def nesting(html: str, most: int) -> int:
@@ -23,12 +22,9 @@ def nesting(html: str, most: int) -> int:
     if (signs := html.count("<")) <= most:
         return signs
     depth = deepest = 0
-    for match in _TAG.finditer(html):
-        close, name = match.groups()
-        if name.lower() in _NO_LEVEL:
-            continue
+    for close in _TAG.findall(html):
         if close:
-            depth = max(0, depth - 1)
+            depth -= depth > 0
         else:
             depth += 1
             if depth > deepest:

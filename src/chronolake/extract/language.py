@@ -16,7 +16,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 #: Less sure than this is not sure; of the labelled passages in the tests none is below 0.98.
 _LEAST_CONFIDENCE = 0.8
 #: Longer texts are judged by pieces from their beginning, middle and end, which have to agree.
-_PIECE_CHARS = 1000
+_PIECE_CHARS = 700
 _PIECES = 3
 #: The model tells some languages apart to which ISO 639-1 gives one code.
 _ISO_639_1 = {"yue": "zh", "wuu": "zh", "ary": "ar", "arz": "ar", "sdh": "ku", "uzs": "uz", "nn": "no"}

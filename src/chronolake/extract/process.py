@@ -1,15 +1,16 @@
 """A worker process as its pool sees it: started, given a payload, asked for the result, found dead."""
 
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from multiprocessing import Pipe
 
 from chronolake.capture.payload import Payload
-from chronolake.extract import wire, worker
+from chronolake.extract import frames, wire, worker
 from chronolake.extract.page import ExtractedPage, Failure, FailureKind
 from chronolake.settings import ExtractSettings
 
@@ -43,7 +44,7 @@ class Worker:
         self._timeout_s = settings.timeout_s
         # Text is at most a few times as long as what it was taken from, and JSON escapes a part of it.
         self._most_bytes = 16 * settings.max_bytes + 2**24
-        self.connection, child = Pipe()
+        self.connection, child = socket.socketpair()
         self._said: int | None
         self._said, said = os.pipe()
         # A worker that says much must not wait for a reader.
@@ -65,7 +66,7 @@ class Worker:
             os.close(said)
         # Who is dead already is found so when it is asked.
         with suppress(OSError):
-            self.connection.send(settings)
+            frames.send(self.connection, pickle.dumps(settings), _GRACE_S)
 
     @property
     def pid(self) -> int:
@@ -80,8 +81,13 @@ class Worker:
     def give(self, payload: Payload) -> None:
         """Hand over a payload; a worker that has died is found so by `take`."""
         self.job, self._begun, self.given_at = payload, False, time.monotonic()
-        with suppress(OSError):
-            self.connection.send(payload)
+        try:
+            frames.send(self.connection, pickle.dumps(payload), self._timeout_s)
+        except TimeoutError:
+            # It was ready, and does not even listen.
+            self.give_up()
+        except OSError:
+            return
 
     def patience_s(self) -> float:
         """Seconds for which an answer may still come; null and below, the worker hangs."""
@@ -99,8 +105,9 @@ class Worker:
             EOFError: the worker has ended; `reason` says what of.
         """
         try:
-            message = self.connection.recv_bytes(self._most_bytes)
-        except OSError as error:
+            message = frames.receive(self.connection, self._most_bytes, _GRACE_S)
+        except TimeoutError as error:
+            self.give_up()
             raise EOFError from error
         if message == worker.READY:
             self.ready = True
@@ -161,7 +168,9 @@ class Worker:
             return FailureKind.TIMEOUT, f"not read within {self._timeout_s:g} seconds"
         if code == -signal.SIGKILL:
             return FailureKind.MEMORY, "the system killed the worker, as it does where memory is short"
-        if any(words in said for words in _OUT_OF_MEMORY):
+        # PDFium aborts without a word where it gets no memory; whoever else aborts says why.
+        silent = code == -signal.SIGABRT and not said.strip()
+        if silent or any(words in said for words in _OUT_OF_MEMORY):
             return FailureKind.MEMORY, "the memory limit was met"
         ended = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return FailureKind.CRASHED, f"the worker ended {ended}"

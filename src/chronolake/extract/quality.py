@@ -94,7 +94,7 @@ def _gopher(
     yield Measure("gopher.words_with_letter", with_letter / count, least=0.8)
     stop_words = STOP_WORDS.get(language or "")
     if stop_words is not None:
-        found = len(stop_words.intersection(word.lower() for word in words))
+        found = len(stop_words.intersection(words))
         yield Measure("gopher.stop_words", found, least=2)
 
 

@@ -17,6 +17,8 @@ _REPEATED_RUNS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 #: An odd number with its bits well mixed (the golden ratio's), by which a run's hash is moved for the next word.
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
 
+Numbers = NDArray[np.int64]
+
 
 class Repetition(NamedTuple):
     """A rule, the text's share of it, and Gopher's bound."""
@@ -27,27 +29,29 @@ class Repetition(NamedTuple):
 
 
 def repetition(text: str, words: Sequence[str], lines: Sequence[str]) -> Iterator[Repetition]:
-    """The shares of the text that come again. `words` and `lines` are not empty."""
+    """The shares of the text that come again. `words` are in small letters; neither they nor `lines` are empty."""
     yield Repetition("duplicate_lines", _again(lines), 0.3)
     paragraphs = [paragraph for raw in text.split("\n\n") if (paragraph := raw.strip())]
     yield Repetition("duplicate_paragraphs", _again(paragraphs), 0.3)
     repeated = sum((count - 1) * len(line) for line, count in Counter(lines).items())
     yield Repetition("duplicate_line_characters", repeated / sum(map(len, lines)), 0.2)
-    numbers: dict[str, int] = {}
     # Numbers from 1: a run's hash would not see a word whose number is 0.
-    ids = np.fromiter(
-        (numbers.setdefault(word.lower(), len(numbers) + 1) for word in words), np.uint64, len(words)
-    )
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words), 1)}
+    ids = np.fromiter(map(numbers.__getitem__, words), np.uint64, len(words))
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     hashes, total = ids * _MIX, int(lengths.sum())
     for size in range(2, max(_REPEATED_RUNS) + 1):
         if len(words) < size:
             return
         hashes = _longer(hashes, ids, size)
+        _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+        if len(first) == len(hashes):
+            # Where no run comes again, no longer one does.
+            return
         if size in _TOP_RUNS:
-            yield Repetition(f"top_{size}_words", _top(hashes, lengths, size) / total, _TOP_RUNS[size])
+            yield Repetition(f"top_{size}_words", _top(first, counts, lengths, size) / total, _TOP_RUNS[size])
         if size in _REPEATED_RUNS:
-            value = _repeated(hashes, lengths, size) / total
+            value = _repeated(first, len(hashes), lengths, size) / total
             yield Repetition(f"repeated_{size}_words", value, _REPEATED_RUNS[size])
 
 
@@ -63,23 +67,18 @@ def _longer(hashes: NDArray[np.uint64], ids: NDArray[np.uint64], size: int) -> N
     return mixed + ids[size - 1 :]
 
 
-def _top(hashes: NDArray[np.uint64], lengths: NDArray[np.int64], size: int) -> int:
-    """Characters of all places of the most frequent run; none where no run comes twice."""
-    _, first, counts = np.unique(hashes, return_index=True, return_counts=True)
+def _top(first: Numbers, counts: Numbers, lengths: Numbers, size: int) -> int:
+    """Characters of all places of the most frequent run."""
     best = int(counts.argmax())
-    count = int(counts[best])
-    return count * int(lengths[first[best] : first[best] + size].sum()) if count > 1 else 0
+    return int(counts[best]) * int(lengths[first[best] : first[best] + size].sum())
 
 
-def _repeated(hashes: NDArray[np.uint64], lengths: NDArray[np.int64], size: int) -> int:
-    """Characters of the words that stand in a run which stood before."""
-    _, first = np.unique(hashes, return_index=True)
-    again = np.ones(len(hashes), dtype=bool)
-    again[first] = False
-    if not again.any():
-        return 0
+def _repeated(first: Numbers, count: int, lengths: Numbers, size: int) -> int:
+    """Characters of the words that stand in a run which stood before; `first` is where each run stands first."""
+    again = np.ones(count, dtype=np.int64)
+    again[first] = 0
     # Each run covers `size` words from where it begins.
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
-    starts[: len(hashes)] += again
-    starts[size : size + len(hashes)] -= again
+    starts[:count] += again
+    starts[size : size + count] -= again
     return int(lengths[np.cumsum(starts[:-1]) > 0].sum())

@@ -24,12 +24,12 @@ _UNSPACED_SIGN = re.compile(f"[{_UNSPACED}]")
 
 
 def words_of(text: str) -> list[str]:
-    """The words in their order, as they are written.
+    """The words in their order, in small letters.
 
     Chinese, Japanese, Thai, Lao, Burmese and Khmer leave no space between words. Which characters make one takes a
     dictionary to say; two of them count as one word, which is near the average of all six.
     """
-    return _WORD.findall(text)
+    return _WORD.findall(text.lower())
 
 
 def unspaced_share(text: str) -> float:

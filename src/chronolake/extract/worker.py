@@ -7,16 +7,17 @@ memory is had beyond RLIMIT_AS.
 
 import logging
 import os
+import pickle
 import resource
 import signal
+import socket
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from chronolake.capture.payload import Payload
-from chronolake.extract import wire
+from chronolake.extract import frames, wire
 from chronolake.extract.extractor import Extractor
 from chronolake.extract.page import ExtractedPage, Failure, FailureKind
 from chronolake.settings import ExtractSettings
@@ -38,39 +39,42 @@ _FORBIDDEN = (
 
 def main() -> None:
     """Read settings, then payloads, from the connection whose descriptor is the first argument, until it ends."""
-    connection: Connection[bytes, Any] = Connection(int(sys.argv[1]))
-    settings: ExtractSettings = connection.recv()
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    settings: ExtractSettings = _take(connection)
     # What libraries have to say about broken content is said to nobody.
     logging.disable(logging.CRITICAL)
     extractor = Extractor(settings)
     _give_up_rights()
     _limit_memory(settings.memory)
-    connection.send_bytes(READY)
+    frames.send(connection, READY)
     for number in range(1, PAYLOADS_PER_PROCESS + 1):
         # The other end may have gone instead.
-        connection.poll(None)
+        frames.wait(connection)
         try:
-            connection.send_bytes(BEGUN)
+            frames.send(connection, BEGUN)
             result = _read(extractor, connection, settings.timeout_s)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             return
         # Who has met a limit, or stopped midway, is in a state that nobody knows.
         last = number == PAYLOADS_PER_PROCESS or (
             isinstance(result, Failure) and result.kind in {FailureKind.MEMORY, FailureKind.CRASHED}
         )
-        connection.send_bytes(wire.encode(result, last=last))
+        frames.send(connection, wire.encode(result, last=last))
         if last:
             return
 
 
-def _read(
-    extractor: Extractor, connection: "Connection[bytes, Any]", timeout_s: float
-) -> ExtractedPage | Failure:
+def _take(connection: socket.socket) -> Any:
+    """What the pool sent; it is trusted, for all that is hostile in it is bytes."""
+    return pickle.loads(frames.receive(connection, sys.maxsize))  # noqa: S301  # of our own parent
+
+
+def _read(extractor: Extractor, connection: socket.socket, timeout_s: float) -> ExtractedPage | Failure:
     # The kernel's own answer to the signal, not a handler of Python's, which would wait for C code to come back.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, timeout_s)
     try:
-        payload: Payload = connection.recv()
+        payload: Payload = _take(connection)
         return extractor.extract(payload)
     except MemoryError:
         return Failure(_NOBODY, FailureKind.MEMORY, "the memory limit was met")

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 from psycopg import Connection
 
+from chronolake.capture.columns import TABLES
 from chronolake.lake.engine import identifier, quoted
 from chronolake.lake.layout import BUCKETS, bucket_of
 from chronolake.settings import Layout
@@ -33,13 +35,16 @@ SELECT s.path || t.path || f.path, f.begin_snapshot,
         WHERE v.data_file_id = f.data_file_id AND v.partition_key_index = 0
     ) END,
     s.path || t.path || d.path,
-    f.path_is_relative AND f.mapping_id IS NULL AND f.partial_max IS NULL AND coalesce(d.path_is_relative, true)
+    f.path_is_relative AND f.mapping_id IS NULL AND f.partial_max IS NULL AND coalesce(d.path_is_relative, true),
+    f.record_count, f.file_size_bytes, times.min_value, times.max_value
 FROM ducklake_data_file f
 JOIN ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
 JOIN ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
 LEFT JOIN ducklake_partition_info p ON p.table_id = f.table_id AND p.end_snapshot IS NULL
 LEFT JOIN ducklake_delete_file d ON d.data_file_id = f.data_file_id
     AND d.begin_snapshot <= %(at)s AND coalesce(d.end_snapshot > %(at)s, true)
+LEFT JOIN ducklake_column c ON c.table_id = f.table_id AND c.end_snapshot IS NULL AND c.column_name = %(time)s
+LEFT JOIN ducklake_file_column_stats times ON times.data_file_id = f.data_file_id AND times.column_id = c.column_id
 WHERE t.table_name = %(table)s AND f.begin_snapshot <= %(at)s AND coalesce(f.end_snapshot > %(at)s, true)
 """
 _COLUMNS = """
@@ -57,11 +62,24 @@ WHERE t.table_name = %(table)s AND c.partition_key_index = 0
 
 @dataclass(frozen=True)
 class Wanted:
-    """Columns of a table; with `bucket_of`, only its rows whose bucket column has this value need be among them."""
+    """Columns of a table; with `bucket_of`, only its rows whose bucket column has this value need be among them.
+
+    With `within`, only rows whose time lies from the one to the other: what is read may be more, what is reckoned not.
+    """
 
     table: str
     columns: tuple[str, ...]
     bucket_of: str | None = None
+    within: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What has to be looked at to read something: files with all their rows, and the bytes of the columns asked for."""
+
+    files: int
+    rows: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,16 @@ class _File:
     #: the buckets that its rows are in; null where it is not laid down by bucket
     buckets: frozenset[int] | None
     deletes: Path | None
+    rows: int
+    bytes: int
+    #: the least and the greatest time of its rows, as texts that sort as times do; null where that is not known
+    times: tuple[str, str] | None
+
+    def may_hold(self, within: tuple[datetime, datetime] | None) -> bool:
+        """Whether rows of that time can be in it."""
+        if within is None or self.times is None:
+            return True
+        return self.times[0] <= str(within[1]) and str(within[0]) <= self.times[1]
 
 
 @dataclass(frozen=True)
@@ -117,6 +145,33 @@ class Scanner:
             found.append(relation)
         return found
 
+    def reach(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[Reach] | None:
+        """What has to be looked at for each of `wanted`; null where there is no list of a table's files.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        found = []
+        for one in wanted:
+            listing = self._listing(one.table, snapshot_id)
+            if listing is None:
+                return None
+            files = [file for file in self._needed(one, listing) if file.may_hold(one.within)]
+            share = min(1.0, len(one.columns) / max(1, len(listing.columns)))
+            found.append(
+                Reach(
+                    len(files),
+                    sum(file.rows for file in files),
+                    round(share * sum(file.bytes for file in files)),
+                )
+            )
+        return found
+
+    def holds(self, wanted: Sequence[Wanted], snapshot_id: int) -> bool:
+        """Whether the lists of all these tables in that snapshot are at hand, so that no catalog is asked for them."""
+        held = self._listings.get(snapshot_id, {})
+        return not self._closed and all(held.get(one.table) is not None for one in wanted)
+
     def _listing(self, table: str, snapshot_id: int) -> _Listing | None:
         # Of many who ask after a commit, one looks.
         with self._lock:
@@ -159,7 +214,8 @@ class Scanner:
 
 
 def _listed(conn: Connection, table: str, snapshot_id: int, lake: Path) -> _Listing | None:
-    values = {"table": table, "at": snapshot_id}
+    declared = TABLES.get(table)
+    values = {"table": table, "at": snapshot_id, "time": declared.time if declared else None}
     layout = conn.execute(_LAYOUT, values).fetchone()
     bucketed = layout is not None and layout[0] == f"{Layout.BUCKET.value}({BUCKETS})"
     rows = conn.execute(_FILES, values).fetchall()
@@ -172,8 +228,11 @@ def _listed(conn: Connection, table: str, snapshot_id: int, lake: Path) -> _List
                 begun,
                 frozenset(buckets) if bucketed and buckets else None,
                 None if deletes is None else lake / deletes,
+                records,
+                size,
+                None if low is None or high is None else (low, high),
             )
-            for path, begun, buckets, deletes, _ in rows
+            for path, begun, buckets, deletes, _, records, size, low, high in rows
         ),
         columns=dict(conn.execute(_COLUMNS, values).fetchall()),
     )

@@ -1,5 +1,8 @@
 """Projects: named sets of captures, known by small integers."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 from psycopg import Connection
 
 from chronolake.oltp.statements import one, statement
@@ -16,6 +19,12 @@ def ensure(conn: Connection, name: str) -> int:
 def names(conn: Connection) -> dict[int, str]:
     """Every project's name by its id."""
     return dict(conn.execute(statement("project_names")).fetchall())
+
+
+def live(conn: Connection, ids: Collection[int] | None, most: int) -> list[tuple[int, str, datetime]]:
+    """Id, name and birth of the projects of these ids, null for all; `most` at most."""
+    values = {"ids": None if ids is None else sorted(ids), "most": most}
+    return conn.execute(statement("projects_live"), values).fetchall()
 
 
 def find(conn: Connection, name_or_id: str | int) -> int | None:

@@ -36,6 +36,18 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """One question that an engine computed, `age_s` ago; `scoped` where it was not about everything."""
+
+    question: str
+    query_text: str
+    scoped: bool
+    engine: str
+    elapsed_ms: float
+    age_s: float
+
+
+@dataclass(frozen=True)
 class Counted:
     """Questions that were asked alike: of that text, of one project (1), of several (2), or of all (null)."""
 
@@ -73,6 +85,12 @@ def counted(conn: Connection, since: datetime) -> list[Counted]:
     """
     values = {"since": since, "most": COUNTED_AT_MOST}
     return [Counted(*row) for row in conn.execute(statement("searches_counted"), values)]
+
+
+def timed(conn: Connection, since: datetime, most: int) -> list[Timed]:
+    """What engines took of late, since a moment in UTC: the newest `most`, the oldest of these first."""
+    rows = conn.execute(statement("searches_timed"), {"since": since, "most": most}).fetchall()
+    return [Timed(*row) for row in reversed(rows)]
 
 
 def rollups_read(conn: Connection, since: datetime) -> set[str]:

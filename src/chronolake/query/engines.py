@@ -1,18 +1,21 @@
 """The two engines behind one face: a statement and its values in, rows out, within a deadline."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 import psycopg
 from psycopg.rows import dict_row
 
-from chronolake.errors import LakeBehind, LakeIncomplete, QueryTimeout
+from chronolake.errors import EngineUnavailable, LakeBehind, LakeIncomplete, QueryTimeout
 from chronolake.lake import Lake, Snapshot, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
 from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.live import Live
 from chronolake.query.scanned import Scanned
 
 Rows = list[dict[str, Any]]
@@ -23,8 +26,44 @@ POLL_S = 0.02
 #: A lake that nobody has looked after for so long is not waited for: it will not become fresher by that.
 STALE_S = 5.0
 
+#: What tables that are not the lake's are called in its engine.
+_LIVE = "chronolake_live_"
 #: Sets the deadline of the transaction's next statements, and tells where the WAL is, in one round trip.
 _BEFORE = "SELECT set_config('statement_timeout', %s, true), pg_current_wal_lsn()::text"
+
+
+class Places:
+    """How many questions an engine computes at the same time; whoever finds no place waits for one. Thread-safe."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._room = threading.BoundedSemaphore(count)
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a place now."""
+        found = self._room.acquire(blocking=False)
+        if found:
+            self._room.release()
+        return found
+
+    @contextmanager
+    def one(self, wait_s: float) -> Iterator[None]:
+        """Hold a place within.
+
+        Raises:
+            EngineUnavailable: none became free in time.
+        """
+        if not self._room.acquire(timeout=wait_s):
+            raise EngineUnavailable(
+                f"too busy: PostgreSQL computes {self._count} questions already",
+                hint="Try again in a moment, or raise CHRONOLAKE_POSTGRES_CONCURRENCY.",
+                retry_after_s=1,
+            )
+        try:
+            yield
+        finally:
+            self._room.release()
 
 
 def run_duckdb(
@@ -37,6 +76,7 @@ def run_duckdb(
     whole: bool,
     demand: Demand,
     told: Freshness | None = None,
+    live: Live | None = None,
 ) -> tuple[Rows, Freshness]:
     """Ask the lake; how fresh it is was `told` just now, or comes from its checkpoint and the ledger.
 
@@ -49,23 +89,39 @@ def run_duckdb(
     fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
-    return run_scanned(lake, statement, values, timeout_s, snapshot_id=fresh.snapshot_id), fresh
+    rows = run_scanned(lake, statement, values, timeout_s, snapshot_id=fresh.snapshot_id, live=live)
+    return rows, fresh
 
 
 def run_scanned(
-    lake: Lake, statement: Scanned, values: Mapping[str, Any], timeout_s: float, *, snapshot_id: int | None
+    lake: Lake,
+    statement: Scanned,
+    values: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    snapshot_id: int | None,
+    live: Live | None = None,
 ) -> Rows:
     """Ask the lake, by its files as they are in a snapshot where that can be, else by its tables' names.
+
+    Tables that are `live` are read from there.
 
     Raises:
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    files = None if snapshot_id is None else lake.files_of(statement.wanted(values), snapshot_id)
-    text = statement.text if files is None else statement.over(files)
+    tables = {} if live is None else live.tables
+    stored = [one for one in statement.wanted(values) if one.table not in tables]
+    files = None if snapshot_id is None else lake.files_of(stored, snapshot_id)
+    relations = iter([f'"{one.table}"' for one in stored] if files is None else files)
+    text = statement.over(
+        [_LIVE + read.table if read.table in tables else next(relations) for read in statement.reads]
+    )
     opened = lake.cursor if files is None else lake.file_cursor
     with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
-        cursor.execute(text, dict(values))
+        for name, rows in tables.items():
+            cursor.register(_LIVE + name, rows)
+        cursor.execute(text if files is not None or tables else statement.text, dict(values))
         return rows_of(cursor, cursor.fetchall())
 
 

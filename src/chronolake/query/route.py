@@ -1,10 +1,17 @@
 """Where a question is answered, and why: pure decisions, in words that log, answer and metric share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from chronolake.errors import EngineUnavailable, LakeBehind, LakeError, LakeIncomplete, ParameterInvalid
+from chronolake.errors import (
+    ChronolakeError,
+    EngineUnavailable,
+    LakeBehind,
+    LakeError,
+    LakeIncomplete,
+    ParameterInvalid,
+)
 
 
 class Engine(StrEnum):
@@ -42,6 +49,31 @@ class Reason(StrEnum):
     LAKE_FAILED = "lake_failed"
     LAKE_INCOMPLETE = "lake_incomplete"
     LAKE_BEHIND = "lake_behind"
+    LAKE_RESTS = "lake_rests"
+    CHEAPER = "cheaper"
+    POSTGRES_FAILED = "postgres_failed"
+
+
+#: PostgreSQL is chosen where the lake would take so many times as long, and so many milliseconds longer: below that an
+#: estimate says nothing, and PostgreSQL has other work.
+MARGIN = 1.2
+LEAST_GAIN_MS = 2.0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a question is expected to cost: milliseconds on each engine, and rows that PostgreSQL would look at."""
+
+    lake_ms: float
+    postgres_ms: float
+    postgres_rows: int
+
+    def __str__(self) -> str:
+        return f"lake about {_told(self.lake_ms)}, postgres about {_told(self.postgres_ms)}"
+
+
+def _told(ms: float) -> str:
+    return f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -68,6 +100,35 @@ def choose(query_type: QueryType, *, asked: Engine | None, lake_off: str | None)
     return Route(
         Engine.DUCKDB, f"{kind} over captures: the lake reads only the columns it needs", Reason.ANALYTIC
     )
+
+
+def by_cost(chosen: Route, costs: Costs, *, cheap_rows: int, postgres_is_free: bool) -> Route:
+    """`chosen`, the lake, or PostgreSQL where that is clearly cheaper and can bear it.
+
+    Up to `cheap_rows` are nothing to a database with work of its own; where it has as many questions as it may, it
+    gets no other that the lake can answer.
+    """
+    gain_ms = costs.lake_ms - costs.postgres_ms
+    cheaper = costs.lake_ms > costs.postgres_ms * MARGIN and gain_ms >= LEAST_GAIN_MS
+    if cheaper and costs.postgres_rows <= cheap_rows and postgres_is_free:
+        return Route(Engine.POSTGRES, f"cheaper: {costs}", Reason.CHEAPER)
+    return replace(chosen, reason=f"{chosen.reason} ({costs})")
+
+
+def while_lake_rests(why: str) -> Route:
+    """The lake failed again and again, and is let alone."""
+    return Route(Engine.POSTGRES, f"PostgreSQL answers: {why}", Reason.LAKE_RESTS)
+
+
+def after_postgres_failed(error: ChronolakeError) -> Route:
+    """PostgreSQL was chosen for its price, and cannot answer."""
+    return Route(Engine.DUCKDB, f"the lake answers: {error.message}", Reason.POSTGRES_FAILED)
+
+
+def without_postgres(why: str, lag_s: float | None) -> Route:
+    """PostgreSQL is out of reach; the lake answers as it was known to be before."""
+    behind = "nobody knows how far" if lag_s is None else f"{lag_s:g} s"
+    return Route(Engine.DUCKDB, f"the lake answers, {behind} behind: {why}", Reason.POSTGRES_FAILED)
 
 
 def as_of(*, asked: Engine | None, lake_off: str | None) -> Route:

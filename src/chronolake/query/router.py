@@ -2,83 +2,55 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+from psycopg import Connection
+
 from chronolake.errors import (
     ChronolakeError,
+    DatabaseError,
+    DatabaseUnavailable,
     EngineUnavailable,
     LakeError,
-    LakeUnavailable,
     ParameterInvalid,
 )
 from chronolake.lake import Lake, rollup_states
-from chronolake.oltp import Database
-from chronolake.query import adhoc, freshness, moment, route, scanned
+from chronolake.oltp import Database, projects
+from chronolake.query import adhoc, freshness, moment, route
+from chronolake.query import live as live_rows
 from chronolake.query.answer import Answer, Meta
-from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.asked import Asked
+from chronolake.query.cache import ResultCache
 from chronolake.query.engines import (
     Rows,
     fresh_enough,
-    run_duckdb,
-    run_duckdb_as_of,
-    run_postgres,
     run_scanned,
 )
-from chronolake.query.freshness import Demand, Freshness, State
-from chronolake.query.narrowing import narrowed
+from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.last_known import LastKnown
+from chronolake.query.live import Live
+from chronolake.query.narrowing import narrowed_by
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
-from chronolake.query.rollup import Plan, Planner
+from chronolake.query.rollup import Planner
 from chronolake.query.route import Engine, QueryType, Route
+from chronolake.query.running import Running
 from chronolake.query.scope import Scope
 from chronolake.query.search_history import SearchHistory
 from chronolake.query.shadow import Shadow
-from chronolake.query.text import bound, table_names, written
 from chronolake.query.workers import Workers
-from chronolake.settings import Settings
+from chronolake.settings import QuerySettings, Settings, weights_of
 from chronolake.telemetry import logs, metrics
 
 _log = logs.get_logger(__name__)
-_SWITCHED_OFF = "analytics are switched off (ANALYTICS_ENABLED)"
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
 #: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
 _FRONT_THREADS = 2
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A question with its parameters read: values, the scope less what `project` leaves out, and where to go."""
-
-    question: Question
-    values: Mapping[str, Any]
-    scope: Scope
-    chosen: Route
-    started: float
-    at: datetime | None
-    demand: Demand
-    #: how fresh the lake was when the cache was asked
-    fresh: Freshness | None = None
-    #: how to answer from rollups, where they serve
-    rolled: Plan | None = None
-
-    @property
-    def chosen_freely(self) -> bool:
-        """Whether the router chose: then another road may be taken, and the cache may answer."""
-        return self.chosen.code is not route.Reason.ASKED
-
-    def state_of(self, fresh: Freshness) -> State | None:
-        """The state of the tables that it reads, in a lake that is so fresh."""
-        return fresh.of_tables(table_names(self.question, scoped=self.scope.project_ids is not None))
-
-    @property
-    def name(self) -> Hashable:
-        """Equal for those that one answer serves at the same time."""
-        values = tuple(sorted((name, str(value)) for name, value in self.values.items()))
-        return self.question.name, values, self.scope, self.chosen, self.at, self.demand
 
 
 class HybridQueryRouter:
@@ -94,16 +66,18 @@ class HybridQueryRouter:
     ) -> None:
         self._database = database
         self._lake = lake
-        self._lake_error = lake_error or LakeUnavailable("the lake is out of reach")
         self._settings = settings
         waiting = settings.query.queue_size
         self._front = Workers(concurrency=_FRONT_THREADS, queue_size=waiting)
-        self._workers = Workers(concurrency=settings.query.concurrency, queue_size=waiting)
+        self._workers = _fair_workers(settings.query)
         self._cache = ResultCache(settings.cache, instance=str(database.instance))
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
         self._shadow = Shadow(settings.query.shadow_share)
+        self._engines = Running(database=database, lake=lake, settings=settings.query, lake_error=lake_error)
+        self._last_known = LastKnown()
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
+        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -124,14 +98,7 @@ class HybridQueryRouter:
     def route_query(self, query_type: QueryType, params: Mapping[str, Any]) -> Route:
         """Where a query of that type goes, and why; `params` may name an `engine`."""
         asked = _engine(str(params.get("engine", "auto")))
-        return route.choose(query_type, asked=asked, lake_off=self._lake_off())
-
-    def _lake_off(self) -> str | None:
-        if self._lake is not None:
-            return None
-        if self._settings.query.analytics_enabled:
-            return self._lake_error.message
-        return _SWITCHED_OFF
+        return route.choose(query_type, asked=asked, lake_off=self._engines.lake_off)
 
     async def ask(
         self,
@@ -143,6 +110,7 @@ class HybridQueryRouter:
         as_of: object = None,
         min_lsn: object = None,
         max_lag_s: object = None,
+        tenant: str | None = None,
     ) -> Answer:
         """Answer a question of the catalogue about the projects in scope.
 
@@ -151,6 +119,8 @@ class HybridQueryRouter:
 
         With `min_lsn` or `max_lag_s` the lake has to be so fresh: it is waited for a moment, then PostgreSQL answers,
         or, where the lake was asked for by name, nobody does.
+
+        Where many wait, tenants take turns: `tenant` names whose question it is, else the projects that it is about do.
 
         Raises:
             QuestionUnknown: there is no such question.
@@ -170,12 +140,16 @@ class HybridQueryRouter:
             if at is None:
                 chosen = self.route_query(question.query_type, {"engine": engine})
             else:
-                chosen = route.as_of(asked=_engine(engine), lake_off=self._lake_off())
+                chosen = route.as_of(asked=_engine(engine), lake_off=self._engines.lake_off)
             asked, kept = await self._front.run(
-                lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand)
+                lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand),
+                tenant=tenant or scope,
             )
-            answer = kept or await self._together(asked)
-            if asked.at is None and asked.chosen_freely and answer.meta.engine is Engine.DUCKDB:
+            answer = kept or await self._together(asked, tenant or asked.scope)
+            if asked.ages:
+                self._renew(asked, tenant or asked.scope)
+            by_choice = answer.meta.engine is Engine.DUCKDB or answer.code is route.Reason.CHEAPER
+            if asked.at is None and asked.chosen_freely and by_choice:
                 self._shadow_of(asked)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question=name, error=type(error).__name__).inc()
@@ -185,7 +159,13 @@ class HybridQueryRouter:
         return answer
 
     async def sql(
-        self, text: str, *, scope: Scope, limit: int | None = None, as_table: bool = False
+        self,
+        text: str,
+        *,
+        scope: Scope,
+        limit: int | None = None,
+        as_table: bool = False,
+        tenant: str | None = None,
     ) -> Answer:
         """Answer one SELECT over the lake's tables, at most `limit` rows (the setting's by default).
 
@@ -198,14 +178,15 @@ class HybridQueryRouter:
         """
         started = time.perf_counter()
         if self._lake is None:
-            no_lake = self._no_lake("SQL is answered by the lake alone")
+            no_lake = self._engines.no_lake("SQL is answered by the lake alone")
             self._history.failed("sql", text, scope, started, no_lake)
             raise no_lake
         lake, asked = self._lake, self._settings.query
         limits = adhoc.Limits(min(limit or asked.max_rows, asked.max_rows), asked.max_bytes, asked.timeout_s)
 
         def work() -> Answer:
-            found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
+            with self._engines.health.watching(Engine.DUCKDB):
+                found = adhoc.run(lake, self._database, text, scope, limits, as_table=as_table)
             chosen = Route(Engine.DUCKDB, "SQL is answered by the lake", route.Reason.ASKED)
             notes = [] if found.cut is None else [found.cut]
             answer = _answered(
@@ -214,7 +195,7 @@ class HybridQueryRouter:
             return replace(answer, table=found.table)
 
         try:
-            answer = await self._workers.run(work)
+            answer = await self._workers.run(work, tenant=tenant or scope)
         except ChronolakeError as error:
             metrics.QUERY_FAILURES.labels(question="sql", error=type(error).__name__).inc()
             self._history.failed("sql", text, scope, started, error)
@@ -232,49 +213,163 @@ class HybridQueryRouter:
         *,
         at: datetime | None,
         demand: Demand,
-    ) -> tuple[_Asked, Answer | None]:
+    ) -> tuple[Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
         values = read(question.name, question.params, given).model_dump()
-        scope = narrowed(self._database, scope, values)
-        asked = _Asked(question, values, scope, chosen, started, at, demand)
-        if at is not None or chosen.engine is not Engine.DUCKDB or not asked.chosen_freely:
+        scope = narrowed_by(self._found_projects, scope, values)
+        asked = Asked(question, values, scope, chosen, started, at, demand)
+        if at is not None or chosen.engine is not Engine.DUCKDB:
             return asked, None
-        with self._database.glance() as conn:
-            fresh = freshness.of_lake(conn)
-            asked = replace(asked, fresh=fresh)
-            state = asked.state_of(fresh)
-            if fresh.as_of_lsn is None or state is None or demand.unmet(fresh) is not None:
-                return asked, None
-            rows = self._cache.get(key_of(question, values, scope, state), question)
-            if rows is not None:
-                return asked, _answered(question.name, rows, route.cached(state.changed_in), fresh, started)
-            if (lagging := self._lagging(asked)) is not None:
-                return asked, lagging
-            made = rollup_states(conn)
+        if not asked.chosen_freely:
+            return replace(asked, live=self._live_of(asked)), None
+        # Who allows a lag is answered without PostgreSQL, save where names are joined as it has them now.
+        lagging = None if live_rows.is_hybrid(asked.statement) else self._lagging(asked)
+        return lagging or self._found(asked)
+
+    def _found(self, asked: Asked, *, anew: bool = False) -> tuple[Asked, Answer | None]:
+        """How the question is answered best, and its answer where the cache has it; `anew` of the lake as it is."""
+        question, values, scope, demand = asked.question, asked.values, asked.scope, asked.demand
+        try:
+            with self._postgres() as conn:
+                fresh = freshness.of_lake(conn)
+                self._last_known.remember(fresh)
+                live = live_rows.of_scope(conn, scope) if live_rows.is_hybrid(asked.statement) else None
+                asked = replace(asked, fresh=fresh, live=live)
+                kept = self._kept(asked)
+                if kept is not None:
+                    if demand.max_lag_s is not None:
+                        self._cache.put_newest(asked.key(None), question, kept.rows, fresh)
+                    return asked, kept
+                if not anew and (lagging := self._lagging(asked)) is not None:
+                    return lagging
+                made = rollup_states(conn) if asked.can_be_told else []
+        except (DatabaseUnavailable, EngineUnavailable) as error:
+            asked = self._without_postgres(asked, error)
+            return asked, self._kept(asked)
         rolled = (
             self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
         )
-        return replace(asked, rolled=rolled), None
+        asked = replace(asked, rolled=rolled)
+        return (asked if rolled else self._weighed(asked)), None
 
-    def _lagging(self, asked: _Asked) -> Answer | None:
+    def _kept(self, asked: Asked) -> Answer | None:
+        """The answer that the cache has of the lake as it is; null where it has none, or that is not fresh enough."""
+        fresh = asked.fresh
+        state = asked.state_of(fresh) if fresh is not None and asked.can_be_told else None
+        if fresh is None or state is None:
+            return None
+        rows = self._cache.get(asked.key(state), asked.question)
+        if rows is None:
+            return None
+        return _answered(
+            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
+        )
+
+    def _weighed(self, asked: Asked) -> Asked:
+        """The same, with the engine that is cheaper; the lake where nobody knows."""
+        cheap_rows = self._settings.query.postgres_cheap_rows
+        fresh = asked.fresh
+        if not cheap_rows or fresh is None or fresh.as_of_lsn is None:
+            return asked
+        try:
+            self._engines.weighing.recall(fresh.snapshot_id)
+            estimates = self._engines.weighing.estimates(asked.statement, asked.values, fresh.snapshot_id)
+        except (LakeError, DatabaseError) as error:
+            _log.warning("query.not_weighed", question=asked.question.name, error=error.message)
+            return asked
+        costs = self._engines.weighing.costs(asked.question.name, estimates)
+        if costs is None:
+            return asked
+        is_free = self._engines.postgres_places.free and self._engines.health.resting(Engine.POSTGRES) is None
+        chosen = route.by_cost(asked.chosen, costs, cheap_rows=cheap_rows, postgres_is_free=is_free)
+        return replace(asked, chosen=chosen)
+
+    @contextmanager
+    def _postgres(self) -> Iterator[Connection]:
+        """A glance at PostgreSQL, of which its breaker hears.
+
+        Raises:
+            EngineUnavailable: it failed too often, and is let alone.
+            DatabaseError: it could not be asked.
+        """
+        with self._engines.health.watching(Engine.POSTGRES), self._database.glance() as conn:
+            yield conn
+
+    def _found_projects(self, names: Sequence[str]) -> list[int | None]:
+        """The ids of these projects; as they were found before where PostgreSQL cannot be asked."""
+        try:
+            with self._postgres() as conn:
+                found = [projects.find(conn, name) for name in names]
+        except (DatabaseUnavailable, EngineUnavailable):
+            known = self._last_known.projects(names)
+            if known is None:
+                raise
+            return known
+        self._last_known.remember_projects(names, found)
+        return found
+
+    def _without_postgres(self, asked: Asked, error: ChronolakeError) -> Asked:
+        """How to answer from the lake as it was known to be, while PostgreSQL cannot be asked.
+
+        Raises:
+            EngineUnavailable: that is not fresh enough, or its files are not known: then no engine can answer.
+        """
+        wanted = asked.statement.wanted(asked.values)
+        fresh = self._last_known.answerable(self._lake, wanted, asked.demand) if self._lake else None
+        if fresh is None:
+            raise _neither("what the lake holds is not known, or not fresh enough", error)
+        return replace(asked, fresh=fresh, chosen=route.without_postgres(error.message, fresh.lag_s))
+
+    def _lagging(self, asked: Asked) -> tuple[Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
         if asked.demand.max_lag_s is None:
             return None
-        found = self._cache.newest(key_of(asked.question, asked.values, asked.scope, None), asked.question)
+        found = self._cache.newest(asked.key(None), asked.question)
         if found is None:
             return None
-        rows, fresh = found[0], found[1].now()
-        if asked.demand.unmet(fresh) is not None:
+        rows, before = found
+        fresh = before.now()
+        if before.lag_s is None or fresh.lag_s is None or asked.demand.unmet(fresh) is not None:
             return None
-        return _answered(asked.question.name, rows, route.cached_before(fresh.lag_s), fresh, asked.started)
+        # Half of the time for which it serves has passed: the next ones shall not have to wait.
+        ages = fresh.lag_s > (before.lag_s + asked.demand.max_lag_s) / 2
+        answer = _answered(
+            asked.question.name,
+            rows,
+            route.cached_before(fresh.lag_s),
+            fresh,
+            asked.started,
+            notes=asked.notes,
+        )
+        return replace(asked, ages=ages), answer
 
-    async def _together(self, asked: _Asked) -> Answer:
+    def _renew(self, asked: Asked, tenant: Hashable) -> None:
+        """Answer the question anew in the background, unless that is done already."""
+        name = (id(asyncio.get_running_loop()), asked.key(None))
+        if name in self._renewing:
+            return
+        task = asyncio.ensure_future(
+            self._renewed(replace(asked, ages=False, started=time.perf_counter()), tenant)
+        )
+        self._renewing[name] = task
+        task.add_done_callback(lambda _: self._renewing.pop(name))
+
+    async def _renewed(self, asked: Asked, tenant: Hashable) -> None:
+        try:
+            asked, kept = await self._front.run(lambda: self._found(asked, anew=True), tenant=tenant)
+            if kept is None:
+                await self._together(asked, tenant)
+        except ChronolakeError as error:
+            # Who asks once it is too old is told.
+            _log.warning("query.not_renewed", question=asked.question.name, error=error.message)
+
+    async def _together(self, asked: Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
         # A task belongs to the loop that made it.
         name = (id(asyncio.get_running_loop()), asked.name)
         running = self._running.get(name)
         if running is None:
-            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked)))
+            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked), tenant=tenant))
             self._running[name] = running
             running.add_done_callback(lambda done: self._landed(name, done))
         # Who goes away leaves it running for the others.
@@ -286,27 +381,47 @@ class HybridQueryRouter:
             # Who asked may be gone; an error that nobody fetches would be told on standard error.
             done.exception()
 
-    def _answer(self, asked: _Asked) -> Answer:
+    def _answer(self, asked: Asked) -> Answer:
         name, chosen = asked.question.name, asked.chosen
         if asked.at is not None:
-            rows, fresh = self._past_rows(asked.question, asked.values, asked.scope, asked.at)
+            rows, fresh = self._engines.past(asked, asked.at)
             return _answered(name, rows, chosen, fresh, asked.started)
         if (answer := self._kept_meanwhile(asked) or self._rolled_up(asked)) is not None:
             return answer
-        run = self._runner(asked)
         try:
-            rows, fresh = run(chosen.engine)
-        except LakeError as error:
-            if not asked.chosen_freely:
-                raise
-            _log.warning("query.lake_failed", question=name, error=error.message)
-            chosen = route.after_failure(error)
-            rows, fresh = run(chosen.engine)
+            rows, fresh = self._engines.on(chosen.engine, asked)
+        except (LakeError, DatabaseUnavailable, EngineUnavailable) as error:
+            chosen = self._instead(asked, error)
+            try:
+                rows, fresh = self._engines.on(chosen.engine, asked)
+            except (LakeError, DatabaseUnavailable, EngineUnavailable) as other:
+                raise _neither(error.message, other) from other
         if chosen.engine is Engine.DUCKDB:
             self._keep(asked, rows, fresh)
-        return _answered(name, rows, chosen, fresh, asked.started)
+        return _answered(name, rows, chosen, fresh, asked.started, notes=asked.notes)
 
-    def _kept_meanwhile(self, asked: _Asked) -> Answer | None:
+    def _instead(self, asked: Asked, error: ChronolakeError) -> Route:
+        """Where to go where the engine that was chosen cannot answer.
+
+        Raises:
+            ChronolakeError: the error, where there is no other engine.
+            EngineUnavailable: the other is known to be out of reach.
+        """
+        chosen = asked.chosen
+        if not asked.chosen_freely or chosen.code is route.Reason.LAKE_OFF:
+            raise error
+        if chosen.code is route.Reason.POSTGRES_FAILED:
+            raise _neither(error.message, EngineUnavailable("PostgreSQL cannot be asked either")) from error
+        _log.warning(
+            "query.engine_failed", question=asked.question.name, engine=chosen.engine, error=error.message
+        )
+        if chosen.engine is Engine.POSTGRES:
+            return route.after_postgres_failed(error)
+        if isinstance(error, LakeError):
+            return route.after_failure(error)
+        return route.while_lake_rests(error.message)
+
+    def _kept_meanwhile(self, asked: Asked) -> Answer | None:
         """The answer that somebody got between this one's look-up and now; a crowd has such."""
         fresh = asked.fresh
         if fresh is None or fresh.as_of_lsn is None or asked.demand.unmet(fresh) is not None:
@@ -314,25 +429,29 @@ class HybridQueryRouter:
         state = asked.state_of(fresh)
         if state is None:
             return None
-        rows = self._cache.in_memory(key_of(asked.question, asked.values, asked.scope, state), asked.question)
+        rows = self._cache.in_memory(asked.key(state), asked.question)
         if rows is None:
             return None
-        return _answered(asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started)
+        return _answered(
+            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
+        )
 
-    def _rolled_up(self, asked: _Asked) -> Answer | None:
+    def _rolled_up(self, asked: Asked) -> Answer | None:
         """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
         rolled = asked.rolled
         if self._lake is None or rolled is None:
             return None
         try:
-            rows = run_scanned(
-                self._lake,
-                rolled.statement,
-                rolled.values,
-                self._settings.query.timeout_s,
-                snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
-            )
-        except LakeError as error:
+            with self._engines.health.watching(Engine.DUCKDB):
+                rows = run_scanned(
+                    self._lake,
+                    rolled.statement,
+                    rolled.values,
+                    self._settings.query.timeout_s,
+                    snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+                    live=asked.live,
+                )
+        except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
         self._keep(asked, rows, rolled.fresh)
@@ -343,55 +462,43 @@ class HybridQueryRouter:
             rolled.fresh,
             asked.started,
             rollups=rolled.names,
+            notes=asked.notes,
         )
 
-    def _keep(self, asked: _Asked, rows: Rows, before: Freshness) -> None:
+    def _keep(self, asked: Asked, rows: Rows, before: Freshness) -> None:
         """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of.
 
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
-            newest = key_of(asked.question, asked.values, asked.scope, None)
-            self._cache.put_newest(newest, asked.question, rows, before)
+            self._cache.put_newest(asked.key(None), asked.question, rows, before)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
-        with self._database.glance() as conn:
-            state = asked.state_of(freshness.of_lake(conn))
+        try:
+            with self._postgres() as conn:
+                state = asked.state_of(freshness.of_lake(conn))
+        except (DatabaseUnavailable, EngineUnavailable):
+            return
         if state is not None and state == asked.state_of(before):
-            self._cache.put(key_of(asked.question, asked.values, asked.scope, state), asked.question, rows)
+            self._cache.put(asked.key(state), asked.question, rows)
 
-    def _runner(self, asked: _Asked) -> Callable[[Engine], tuple[Rows, Freshness]]:
-        scoped = asked.scope.project_ids is not None
-        values = bound(asked.values, asked.scope)
-        timeout_s = self._settings.query.timeout_s
+    def _live_of(self, asked: Asked) -> Live | None:
+        """Rows of PostgreSQL for a question whose engine was named; the lake's own where they cannot be had."""
+        if not live_rows.is_hybrid(asked.statement):
+            return None
+        try:
+            with self._postgres() as conn:
+                return live_rows.of_scope(conn, asked.scope)
+        except (DatabaseUnavailable, EngineUnavailable):
+            return None
 
-        def run(engine: Engine) -> tuple[Rows, Freshness]:
-            if engine is Engine.POSTGRES:
-                text = written(asked.question, engine, scoped=scoped)
-                return run_postgres(self._database, text, values, timeout_s)
-            if self._lake is None:
-                raise self._no_lake("duckdb answers over the lake")
-            return run_duckdb(
-                self._lake,
-                self._database,
-                scanned.of_question(asked.question, scoped=scoped),
-                values,
-                timeout_s,
-                whole=asked.chosen_freely,
-                demand=asked.demand,
-                told=asked.fresh,
-            )
-
-        return run
-
-    def _shadow_of(self, asked: _Asked) -> None:
+    def _shadow_of(self, asked: Asked) -> None:
         """Compare what both engines say of it now, in the background, if it is one of those that are compared."""
-        run = self._runner(replace(asked, rolled=None))
         lsns: list[str | None] = []
 
         def truth() -> Rows:
-            rows, fresh = run(Engine.POSTGRES)
+            rows, fresh = self._engines.in_postgres(asked)
             lsns.append(fresh.as_of_lsn)
             return rows
 
@@ -404,27 +511,40 @@ class HybridQueryRouter:
                 asked.question, asked.values, asked.scope, made, fresh=fresh, demand=demand
             )
             answer = self._rolled_up(replace(asked, fresh=fresh, rolled=rolled))
-            return answer.rows if answer else self._runner(replace(asked, demand=demand))(Engine.DUCKDB)[0]
+            return (
+                answer.rows
+                if answer
+                else self._engines.in_lake(replace(asked, demand=demand, fresh=fresh))[0]
+            )
 
         self._shadow.maybe(asked.question.name, truth, lake)
 
-    def _no_lake(self, wanted: str) -> EngineUnavailable:
-        if not self._settings.query.analytics_enabled:
-            return EngineUnavailable(
-                f"{wanted}, and {_SWITCHED_OFF}", hint="Unset ANALYTICS_ENABLED or set it to true."
-            )
-        return EngineUnavailable(f"{wanted}: {self._lake_error.message}", hint=self._lake_error.hint)
 
-    def _past_rows(
-        self, question: Question, values: Mapping[str, Any], scope: Scope, at: datetime
-    ) -> tuple[Rows, Freshness]:
-        if self._lake is None:
-            raise self._no_lake("only the lake knows what was")
-        snapshot = self._lake.as_of(at)
-        scoped = scope.project_ids is not None
-        text = written(question, Engine.DUCKDB, scoped=scoped, snapshot_id=snapshot.snapshot_id)
-        timeout_s = self._settings.query.timeout_s
-        return run_duckdb_as_of(self._lake, snapshot, text, bound(values, scope), timeout_s)
+def _neither(one: str, other: ChronolakeError) -> EngineUnavailable:
+    """No engine can answer: why not the one, and why not the other."""
+    retry_after_s = other.facts.get("retry_after_s", 1)
+    return EngineUnavailable(
+        f"neither engine can answer now: {one}; {other.message}",
+        hint=other.hint or f"Ask again in {retry_after_s} s.",
+        retry_after_s=retry_after_s,
+    )
+
+
+def _fair_workers(settings: QuerySettings) -> Workers:
+    """Threads for queries, in which one tenant has neither all places nor all room to wait, unless it is told so."""
+    weights = weights_of(settings.weights)
+
+    def weight(tenant: Hashable) -> float:
+        ids = tenant.project_ids if isinstance(tenant, Scope) else None
+        return max((weights.get(project_id, 1.0) for project_id in ids or ()), default=1.0)
+
+    return Workers(
+        concurrency=settings.concurrency,
+        queue_size=settings.queue_size,
+        tenant_concurrency=settings.tenant_concurrency or max(1, settings.concurrency - 1),
+        tenant_queue_size=settings.tenant_queue_size or max(1, settings.queue_size * 3 // 4),
+        weight=weight,
+    )
 
 
 def _answered(

@@ -6,6 +6,7 @@ files are.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -22,11 +23,25 @@ _GAP = "chronolake_gap"
 
 @dataclass(frozen=True)
 class Read:
-    """A table that is read, the columns of it, and the parameter that its bucket column is equal to, where one is."""
+    """A table that is read, the columns of it, and the parameter that its bucket column is equal to, where one is.
+
+    `equal` has by column the parameter that all rows have there, `between` the two that it lies between.
+    """
 
     table: str
     columns: tuple[str, ...]
     pinned: str | None
+    equal: tuple[tuple[str, str], ...] = ()
+    between: tuple[tuple[str, str, str], ...] = ()
+
+    def within(self, values: Mapping[str, Any]) -> tuple[datetime, datetime] | None:
+        """From when to when its rows are asked for, by the table's own time; null where that is not said."""
+        time = TABLES[self.table].time if self.table in TABLES else None
+        for column, low, high in self.between:
+            first, last = values.get(low), values.get(high)
+            if column == time and isinstance(first, datetime) and isinstance(last, datetime):
+                return first, last
+        return None
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,12 @@ class Scanned:
     def wanted(self, values: Mapping[str, Any]) -> list[Wanted]:
         """What is to be read with these values, in the order of the gaps."""
         return [
-            Wanted(read.table, read.columns, None if read.pinned is None else values.get(read.pinned))
+            Wanted(
+                read.table,
+                read.columns,
+                None if read.pinned is None else values.get(read.pinned),
+                read.within(values),
+            )
             for read in self.reads
         ]
 
@@ -65,7 +85,7 @@ def of_tree(tree: exp.Expr, tables: Mapping[str, Table]) -> Scanned:
     for table in list(tables_read(tree)):
         declared = tables[table.name.lower()]
         columns = tuple(column.name for column in declared.columns if column.name.lower() in named)
-        reads.append(Read(declared.name, columns, _pinned(table, declared)))
+        reads.append(_read(table, declared, columns))
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
         table.set("this", exp.to_identifier(f"{_GAP}_{len(reads) - 1}_", quoted=True))
@@ -84,21 +104,42 @@ def _cut(text: str) -> tuple[tuple[str, ...], list[int]]:
     return tuple(parts), order
 
 
-def _pinned(table: exp.Table, declared: Table) -> str | None:
-    """The parameter that the rows' bucket column has to be equal to, or that lets all rows be where it is null."""
-    if declared.bucket_by is None:
-        return None
+def _read(table: exp.Table, declared: Table, columns: tuple[str, ...]) -> Read:
+    """What is known of the rows of one reading: which parameters decide whether a row is among them."""
+    equal: dict[str, str] = {}
+    between: dict[str, tuple[str, str]] = {}
+    for condition in _conditions(table):
+        for column in declared.columns:
+            if found := _equal_to(condition, column.name):
+                equal.setdefault(column.name, found)
+        if (bounds := _between(condition)) is not None:
+            between.setdefault(bounds[0], bounds[1:])
+    return Read(
+        declared.name,
+        columns,
+        None if declared.bucket_by is None else equal.get(declared.bucket_by),
+        tuple(equal.items()),
+        tuple((column, *bounds) for column, bounds in between.items()),
+    )
+
+
+def _conditions(table: exp.Table) -> Iterator[object]:
+    """What each of the rows that are read has to fulfil."""
     for select in _around(table):
         where = select.args.get("where")
-        said = (
-            list(where.this.flatten())
-            if where and isinstance(where.this, exp.And)
-            else [where and where.this]
-        )
-        for condition in said:
-            if found := _equal_to(condition, declared.bucket_by):
-                return found
-    return None
+        if where is None:
+            continue
+        yield from where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+
+
+def _between(condition: object) -> tuple[str, str, str] | None:
+    """Column and parameters of `column BETWEEN $low AND $high`."""
+    if not isinstance(condition, exp.Between) or not isinstance(condition.this, exp.Column):
+        return None
+    low, high = condition.args["low"], condition.args["high"]
+    if not isinstance(low, exp.Placeholder) or not isinstance(high, exp.Placeholder):
+        return None
+    return condition.this.name, low.name, high.name
 
 
 def _around(table: exp.Table) -> Iterator[exp.Select]:

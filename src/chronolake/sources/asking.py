@@ -25,6 +25,7 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from chronolake import faults
+from chronolake.breaker import Event, next_state
 from chronolake.capture.attempt import Outcome
 from chronolake.clock import Clock
 from chronolake.errors import (
@@ -41,7 +42,6 @@ from chronolake.settings import ArchiveSettings
 from chronolake.sources import breaker, pace
 from chronolake.sources.answer import Answer, Contents, Unusable
 from chronolake.sources.attempt import Attempt, Recorder
-from chronolake.sources.breaker import Event
 from chronolake.sources.turn import HostState, file_of, turn
 from chronolake.telemetry import logs, metrics
 
@@ -255,7 +255,7 @@ class Asker:
         """Wait for the host's turn and send one request."""
         async with turn(file_of(self._folder, wanted.host)) as state:
             now = self._clock.now().timestamp()
-            state.breaker = breaker.next_state(state.breaker, Event.WANTED, now)
+            state.breaker = next_state(state.breaker, Event.WANTED, now, breaker.MANNERS)
             wait_s = pace.wait_s(state.next_at, now, self.interval_s)
             if not state.breaker.lets_through or wait_s > pace.LONGEST_PAUSE_S:
                 raise self._held_back(wanted.url, state, now, retry)
@@ -297,7 +297,7 @@ class Asker:
             event = breaker.event_of(outcome)
             if event is not None:
                 now = self._clock.now().timestamp()
-                state.breaker = breaker.next_state(state.breaker, event, now)
+                state.breaker = next_state(state.breaker, event, now, breaker.MANNERS)
             self._keep(
                 Attempt(
                     archive_source=self.archive_source,

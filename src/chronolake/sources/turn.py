@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from chronolake.sources.breaker import Breaker, State
+from chronolake.breaker import Breaker, State
 
 #: Seconds between two looks whether another process's request has ended.
 _LOOK_S = 0.1

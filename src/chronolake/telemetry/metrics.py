@@ -97,6 +97,38 @@ QUERY_FAILURES = _declare(
 QUERIES_WAITING = _declare(
     Gauge, "chronolake_queries_waiting", "Queries waiting for a free place of the engine.", "queries"
 )
+QUERIES_RUNNING = _declare(
+    Gauge, "chronolake_queries_running", "Queries that have a place of the engine.", "queries"
+)
+QUERIES_REFUSED = _declare(
+    Counter,
+    "chronolake_queries_refused_total",
+    "Queries that found no room to wait: queue (too many wait), tenant (too many about the same projects do).",
+    "queries",
+    ("reason",),
+)
+ENGINE_BREAKER = _declare(
+    Gauge,
+    "chronolake_engine_breaker_state",
+    "Whether an engine is asked: 0 closed (it is), 1 half open (one question tries it), 2 open (it is let alone).",
+    "state",
+    ("engine",),
+)
+ENGINE_TRIPS = _declare(
+    Counter,
+    "chronolake_engine_breaker_trips_total",
+    "Times that an engine failed so often that it was let alone, each trial that failed counted.",
+    "trips",
+    ("engine",),
+)
+ROUTE_ERROR = _declare(
+    Histogram,
+    "chronolake_route_estimate_ratio",
+    "What an engine took to what was estimated before.",
+    "ratio",
+    ("engine",),
+    buckets=(0.1, 0.25, 0.5, 0.8, 1.25, 2, 4, 10),
+)
 SHADOWED = _declare(
     Counter,
     "chronolake_shadow_comparisons_total",
@@ -160,6 +192,31 @@ COMPACTION_SECONDS = _declare(
 )
 COMPACTION_FAILURES = _declare(
     Counter, "chronolake_compaction_failures_total", "Rounds of merges that ended in an error.", "rounds"
+)
+JOBS = _declare(
+    Gauge,
+    "chronolake_jobs",
+    "Jobs by queue and state: todo, doing, failed, cancelled (those that ended well are not kept).",
+    "jobs",
+    ("queue", "state"),
+)
+JOBS_OLDEST = _declare(
+    Gauge,
+    "chronolake_jobs_oldest_due_seconds",
+    "For how long the job has waited that is due longest; 0 where none is due, NaN where it cannot be told.",
+    "seconds",
+    ("queue",),
+)
+JOB_SECONDS = _declare(
+    Histogram,
+    "chronolake_job_duration_seconds",
+    "Time that a run of a job took, by outcome: done, again (it is run again), failed.",
+    "seconds",
+    ("queue", "outcome"),
+    buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
+)
+JOBS_STALLED = _declare(
+    Counter, "chronolake_jobs_stalled_total", "Jobs that were taken from a worker that was gone.", "jobs"
 )
 HTTP_SECONDS = _declare(
     Histogram,

@@ -43,7 +43,12 @@ def database_url(server):
 
 @pytest.fixture(scope="module")
 def make_settings(database_url, tmp_path_factory):
-    home = {"DATABASE_URL": database_url, "CHRONOLAKE_HOME": str(tmp_path_factory.mktemp("home"))}
+    home = {
+        "DATABASE_URL": database_url,
+        "CHRONOLAKE_HOME": str(tmp_path_factory.mktemp("home")),
+        # So few captures as these would all be asked of PostgreSQL.
+        "CHRONOLAKE_POSTGRES_CHEAP_ROWS": "0",
+    }
     return lambda **variables: load(home, **variables)
 
 

@@ -156,9 +156,9 @@ async def test_a_query_is_stopped_at_its_deadline_and_the_next_one_answers(
     router = make_router(lake)
     # A product of every capture with every other and with a thousand numbers: no engine ends it in time.
     endless = "SELECT count(*) AS captures FROM cdx_records a, cdx_records b, cdx_records c WHERE a.url < b.url || c.url"
-    monkeypatch.setattr("chronolake.query.router.written", lambda *_, **__: endless)
+    monkeypatch.setattr("chronolake.query.running.written", lambda *_, **__: endless)
     over_files = of_tree(sqlglot.parse_one(endless, read="duckdb"), TABLES)
-    monkeypatch.setattr("chronolake.query.router.scanned.of_question", lambda *_, **__: over_files)
+    monkeypatch.setattr("chronolake.query.asked.scanned.of_question", lambda *_, **__: over_files)
     hasty = make_router(lake, CHRONOLAKE_QUERY_TIMEOUT_S=0.5)
     with pytest.raises(QueryTimeout) as caught:
         await hasty.ask("project_summary", {}, scope=EVERYTHING, engine=engine)

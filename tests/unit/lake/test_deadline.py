@@ -46,3 +46,28 @@ def test_a_deadline_that_passes_between_two_statements_stops_the_next(connection
     with pytest.raises(QueryTimeout), interrupting(connection, 0.01):
         two_statements(connection, 0.1)
     assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_of_many_queries_those_are_stopped_whose_time_is_over(connection):
+    stopped, answered = [], []
+
+    def ask(number):
+        with connection.cursor() as cursor:
+            try:
+                with interrupting(cursor, 60 if number % 2 else 0.05 * (number + 1)):
+                    cursor.execute("SELECT 1" if number % 2 else ENDLESS).fetchall()
+                    answered.append(number)
+            except QueryTimeout:
+                stopped.append(number)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (sorted(stopped), sorted(answered)) == ([0, 2, 4, 6], [1, 3, 5, 7])
+    # Whoever comes while nobody waits, and with less time than whoever waits, is seen as well.
+    with interrupting(connection, 60), connection.cursor() as other:
+        with pytest.raises(QueryTimeout), interrupting(other, 0.05):
+            other.execute(ENDLESS).fetchall()
+        assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -6,7 +6,7 @@ import threading
 import pytest
 import structlog
 
-from chronolake.errors import EngineUnavailable
+from chronolake.errors import EngineUnavailable, Retry
 from chronolake.query.workers import Workers
 from chronolake.telemetry import logs, metrics
 
@@ -98,3 +98,70 @@ async def test_the_request_id_follows_into_the_thread(held):
     with logs.bound(request_id="r-1"):
         found = await workers.run(structlog.contextvars.get_contextvars)
     assert found["request_id"] == "r-1"
+
+
+async def test_tenants_take_turns():
+    workers = Workers(concurrency=1, queue_size=100)
+    begun, go, order = threading.Event(), threading.Event(), []
+
+    def hold():
+        begun.set()
+        go.wait(60)
+
+    first = asyncio.ensure_future(workers.run(hold, tenant="many"))
+    await asyncio.to_thread(begun.wait, 60)
+    rest = [asyncio.ensure_future(workers.run(lambda: order.append("many"), tenant="many")) for _ in range(9)]
+    await asyncio.sleep(0)
+    rest += [asyncio.ensure_future(workers.run(lambda: order.append("few"), tenant="few")) for _ in range(2)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(first, *rest)
+    workers.close()
+    assert order[:4].count("few") == 2
+
+
+async def test_a_tenant_that_has_its_share_is_told_when_to_come_again(held):
+    workers = Workers(concurrency=2, queue_size=4, tenant_concurrency=1, tenant_queue_size=1)
+    _, work, begun, go = held
+    refused = metrics.REGISTRY.get_sample_value("chronolake_queries_refused_total", {"reason": "tenant"}) or 0
+    first = asyncio.ensure_future(workers.run(work, tenant="a"))
+    await asyncio.to_thread(begun.wait, 60)
+    second = asyncio.ensure_future(workers.run(lambda: "second", tenant="a"))
+    await asyncio.sleep(0)
+    with pytest.raises(EngineUnavailable, match=r"too busy.*same projects") as caught:
+        await workers.run(lambda: "third", tenant="a")
+    assert caught.value.facts["retry_after_s"] >= 1
+    assert caught.value.retry is Retry.LATER
+    # Another's has a place kept for it, and is answered while the first one's waits.
+    assert await workers.run(lambda: "other", tenant="b") == "other"
+    assert not second.done()
+    go.set()
+    assert (await first, await second) == ("first", "second")
+    workers.close()
+    found = metrics.REGISTRY.get_sample_value("chronolake_queries_refused_total", {"reason": "tenant"})
+    assert found == refused + 1
+
+
+async def test_what_waits_when_it_closes_is_let_go():
+    workers = Workers(concurrency=1, queue_size=4)
+    before = waiting()
+    begun, go = threading.Event(), threading.Event()
+
+    def hold():
+        begun.set()
+        go.wait(60)
+        return "held"
+
+    first = asyncio.ensure_future(workers.run(hold))
+    await asyncio.to_thread(begun.wait, 60)
+    second = asyncio.ensure_future(workers.run(lambda: "never"))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(asyncio.to_thread(workers.close))
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    go.set()
+    assert await first == "held"
+    await closing
+    assert waiting() == before
+    with pytest.raises(EngineUnavailable):
+        await workers.run(lambda: "too late")

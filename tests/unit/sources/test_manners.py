@@ -5,11 +5,12 @@ from email.utils import format_datetime
 
 import pytest
 
+from chronolake.breaker import Breaker, Event, State, next_state
 from chronolake.capture.attempt import Outcome
 from chronolake.clock import ManualClock
 from chronolake.sources import breaker, pace
 from chronolake.sources.asking import outcome_of, retry_after
-from chronolake.sources.breaker import FAILED, FAILURES, FIRST_PAUSE_S, LONGEST_PAUSE_S, Breaker, Event, State
+from chronolake.sources.breaker import FAILED, FAILURES, FIRST_PAUSE_S, LONGEST_PAUSE_S, MANNERS
 from chronolake.sources.router import Policy, choose
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -38,7 +39,7 @@ def test_a_pause_that_is_asked_for_is_kept(asked_s, waits_s):
 def test_a_clock_that_was_set_back_holds_nothing_up():
     assert pace.wait_s(1_000_000.0, 1000.0, 2.5) == 0
     opened = Breaker(State.OPEN, FAILURES, FIRST_PAUSE_S, 1_000_000.0)
-    assert breaker.next_state(opened, Event.WANTED, 1000.0).lets_through
+    assert next_state(opened, Event.WANTED, 1000.0, MANNERS).lets_through
 
 
 CLOSED = Breaker()
@@ -68,7 +69,7 @@ LONG = Breaker(State.HALF_OPEN, 20, LONGEST_PAUSE_S, 160.0)
     ],
 )
 def test_the_breaker(before, event, now, after, lets_through):
-    found = breaker.next_state(before, event, now)
+    found = next_state(before, event, now, MANNERS)
     assert found == after
     assert found.lets_through is lets_through
 

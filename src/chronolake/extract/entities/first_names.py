@@ -17,14 +17,14 @@ FIRST_NAMES = frozenset(
     Charles Charlie Cheryl Chiara Chloe Chloé Chris Christa Christian Christina Christine Christoph Christophe
     Christopher Cindy Clara Claire Clara Claude Claudia Claudio Clément Colin Connie Cornelia Craig Cristina
     Cynthia Damien Dan Daniel Daniela Daniele Danielle Danny Darren Dave David Deborah Debra Denis Dennis Derek
-    Diana Diane Didier Diego Dieter Dietmar Dirk Dmitri Dmitry Dominik Dominique Don Donald Donna Dorota Dorothy
+    Diana Diane Didier Diego Dieter Dietmar Dirk Dmitri Dmitry Dominik Dominique Donald Donna Dorota Dorothy
     Doug Douglas Duncan Dylan Eddie Edgar Edith Eduardo Edward Edwin Ekaterina Eileen Elaine Elena Elias Elisa
     Elisabeth Elizabeth Elke Ellen Emil Emilia Emilie Emily Emma Emmanuel Enrique Eric Erica Erich Erik Erika
     Ernesto Ernst Esther Étienne Eugene Eva Evelyn Ewa Fabian Fabien Fabio Fatima Federico Felipe Felix
     Ferdinand Fernando Filip Fiona Florian Francesca Francesco Francis Francisco Franck François Françoise Franz
     Fred Frédéric Frederick Friedrich Fritz Gabriel Gabriela Gabriele Gareth Gary Gavin Geoff Geoffrey Georg
     George Georges Gerald Gerard Gérard Gerd Gerhard Gilles Giorgio Giovanni Giulia Giuseppe Glenn Gloria Gordon
-    Grażyna Greg Gregory Grzegorz Guido Guillaume Gunter Günter Gustav Guy Hamid Hannah Hans Harald Harold Harry
+    Grażyna Greg Gregory Grzegorz Guido Guillaume Gunter Günter Gustav Hamid Hannah Hans Harald Harold Harry
     Hassan Heather Heidi Heike Heinrich Heinz Helen Helena Hélène Helga Helmut Henri Henry Herbert Hermann
     Hiroshi Holger Howard Hugo Hussein Ian Ibrahim Ignacio Igor Ines Inés Inge Ingrid Irena Irene Irina Isaac
     Isabel Isabella Isabelle Ivan Jack Jackie Jacob Jacqueline Jacques Jaime Jakob Jakub James Jamie Jan Jane
@@ -45,7 +45,7 @@ FIRST_NAMES = frozenset(
     Pamela Paola Paolo Pascal Patricia Patricio Patrick Paul Paula Pauline Paulo Paweł Pedro Peggy Peter Petra
     Phil Philip Philipp Philippe Phillip Pierre Pilar Piotr Rachel Rafael Rainer Rajesh Ralf Ralph Ramón Raphaël
     Rebecca Regina Reiner Reinhard Renate René Ricardo Richard Rita Robert Roberta Roberto Rodrigo Roger Roland
-    Rolf Roman Ron Ronald Rosa Rosemary Roy Rudolf Russell Ruth Ryan Sabine Sally Salvatore Sam Samantha Samir
+    Rolf Ron Ronald Rosa Rosemary Roy Rudolf Russell Ruth Ryan Sabine Sally Salvatore Sam Samantha Samir
     Samuel Sandra Sanjay Sara Sarah Scott Sean Sébastien Sebastian Serge Sergei Sergey Sergio Shannon Sharon
     Sheila Shirley Silke Silvia Simon Simone Sofia Sophia Sophie Stefan Stefanie Stefano Stéphane Stephan
     Stephanie Stephen Steve Steven Stuart Susan Susanna Susanne Suzanne Sven Svetlana Sylvia Sylvie Takashi

@@ -45,7 +45,8 @@ _WORDS = frozenset(
     """
     Center Troll Eastern Central Pacific Mountain Nelson Rothera Davis Casey Mawson Palmer Vostok Syowa Eucla
     Creston Winamac Knox Vincennes Marengo Regina Virgin Nome Metlakatla Juneau Yakutat Boise Adak Resolute
-    Thule Troll Currie Menominee Hebron Gaza Kerguelen Easter Wake Midway Reunion Christmas Cocos Norfolk
+    Thule Currie Oral Male Dawson Colombo Chita Menominee Hebron Gaza Kerguelen Easter Wake Midway Reunion
+    Christmas Cocos Norfolk
     """.split()
 )
 #: Countries whose names are words or given names too.
@@ -87,11 +88,10 @@ for _name in sorted(_PLACES, key=len, reverse=True):
 _IN = re.compile(r"\b(?:in|from|to|of|near|across|visit(?:ed|ing)?|between|and) $")
 _IN_CHARS = 12
 _STATE = re.compile(r"(?: [A-Z][a-z]+){0,2}, (?P<state>[A-Z]{2})(?![\w.])")
-#: What follows a place's name where it is a part of another one: `London Street`, `Berlin Philharmonic`.
-_PART_OF_NAME = re.compile(
-    r" (?:Street|Road|Avenue|Times|Post|University|Airport|Hotel|Lane|Square|[A-Z][a-z]+strasse)\b"
-)
-_LOOK_CHARS = 24
+#: A city's name before another capital is a part of some other name: `London Street`, `Dublin Core`.
+_GOES_ON = re.compile(r" [A-Z][a-z]")
+#: Labels and beginnings of sentences in front of a city with its state.
+_NO_CITY = frozenset("Location Venue Address City Any Live Date The In At From Near And By To Re For".split())
 
 
 def places(text: str) -> Iterator[Mention]:
@@ -101,7 +101,7 @@ def places(text: str) -> Iterator[Mention]:
         if start and (text[start - 1].isalnum() or text[start - 1] in _NO_START):
             continue
         state = _STATE.match(text, match.end())
-        if state is not None and state["state"] in _STATES:
+        if state is not None and state["state"] in _STATES and match[0] not in _NO_CITY:
             yield Mention(EntityKind.PLACE, start, state.end(), None, 0.85)
             continue
         for name in _BY_WORD.get(match[0], ()):
@@ -117,4 +117,4 @@ def places(text: str) -> Iterator[Mention]:
 def _is_place(text: str, start: int, end: int, name: str) -> bool:
     if name in _DOUBTFUL and not _IN.search(text, max(0, start - _IN_CHARS), start):
         return False
-    return not _PART_OF_NAME.match(text, end, end + _LOOK_CHARS)
+    return _PLACES[name] is not None or not _GOES_ON.match(text, end)

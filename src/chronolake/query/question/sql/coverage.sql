@@ -1,6 +1,7 @@
 -- Lay out a calendar from a domain's first capture to its last, empty periods included.
 -- An interval of time knows no quarter in PostgreSQL. Empty periods that follow one another have as many captured ones
--- before them, and are counted together by that.
+-- before them, and are counted together by that, less the last captured one. Without a filter: with one, DuckDB counts
+-- a partition anew for each of its rows, and one capture that bears a wrong year makes partitions of many thousand.
 WITH counted AS (
 SELECT
     CAST(date_trunc($interval, "timestamp") AS TIMESTAMP) AS period,
@@ -37,7 +38,7 @@ SELECT
     period,
     captures,
     active_days,
-    count(*) FILTER (WHERE captures = 0) OVER (PARTITION BY captured_before) AS empty_run
+    count(*) OVER (PARTITION BY captured_before) - 1 AS empty_run
 FROM laid_out
 )
 SELECT

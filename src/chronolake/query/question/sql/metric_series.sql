@@ -1,4 +1,5 @@
 -- Sum up the samples of one metric by period.
+-- A zero has no sign: which of two equal ones an engine takes is its own affair.
 WITH placed AS (
 SELECT
     CAST(date_trunc($interval, sampled_at) AS TIMESTAMP) AS period,
@@ -16,9 +17,9 @@ SELECT
     process,
     labels,
     count(*) AS samples,
-    min(value) AS least,
-    max(value) AS greatest,
-    max(CASE WHEN from_last = 1 THEN value END) AS last
+    min(value) + CAST(0 AS DOUBLE) AS least,
+    max(value) + CAST(0 AS DOUBLE) AS greatest,
+    max(CASE WHEN from_last = 1 THEN value END) + CAST(0 AS DOUBLE) AS last
 FROM placed
 GROUP BY period, process, labels
 ORDER BY period, process, labels

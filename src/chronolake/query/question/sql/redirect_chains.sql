@@ -45,6 +45,9 @@ SELECT
     CASE WHEN count(*) > count(DISTINCT url) THEN count(DISTINCT url) ELSE count(*) - 1 END AS hops
 FROM walk
 GROUP BY start_url
+-- Each chain has one row of each hop: so the last rows are looked up for those alone that are shown.
+ORDER BY hops DESC, start_url
+LIMIT $limit
 )
 SELECT
     chains.start_url,
@@ -55,4 +58,3 @@ SELECT
 FROM chains
 JOIN walk ON walk.start_url = chains.start_url AND walk.hop = chains.hops
 ORDER BY chains.hops DESC, chains.start_url
-LIMIT $limit

@@ -1,4 +1,5 @@
 -- Find the newest value of each metric that tells of memory, processor, disk, queues and stores.
+-- A zero has no sign: which of two equal ones an engine takes is its own affair.
 WITH placed AS (
 SELECT
     process,
@@ -16,7 +17,7 @@ WHERE sampled_at BETWEEN $start AND $end
         'chronolake_ledger_pending_batches', 'chronolake_sync_dead_letters_open'
     )
 )
-SELECT process, metric, labels, value, sampled_at AS since
+SELECT process, metric, labels, value + CAST(0 AS DOUBLE) AS value, sampled_at AS since
 FROM placed
 WHERE from_last = 1
 ORDER BY metric, process, labels
