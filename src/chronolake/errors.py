@@ -14,6 +14,11 @@ ChronolakeError
 │   ├── SessionUnknown           no scrape session of that number
 │   ├── SessionBusy              a living process works on the scrape session
 │   └── CollectStopped           whoever asked for it stopped it
+├── ExtractError                 from a payload to a page
+│   ├── ExtractorMissing         a library or model that was asked for is not installed
+│   ├── WorkersBroken            the processes that read payloads do not come up
+│   ├── NoPage                   a payload gives no page; `facts` name the kind
+│   └── ProjectUnknown           no project of that name, whose captures could become pages
 ├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
@@ -147,6 +152,33 @@ class CollectStopped(SourceError):
 
     retry = Retry.LATER
     hint = "Run the same command again: it goes on where it stood."
+
+
+class ExtractError(ChronolakeError):
+    """Payloads could not be read."""
+
+
+class ExtractorMissing(ExtractError):
+    """A library or model that was asked for is not installed."""
+
+    retry = Retry.OPERATOR
+
+
+class WorkersBroken(ExtractError):
+    """The processes that read payloads end before they have begun."""
+
+    retry = Retry.OPERATOR
+    hint = "If memory is short, lower CHRONOLAKE_EXTRACT_WORKERS; else install chronolake anew."
+
+
+class NoPage(ExtractError):
+    """A payload gives no page; the fact `kind` says why, in the words of FailureKind."""
+
+
+class ProjectUnknown(ExtractError):
+    """There is no project of that name, whose captures could become pages."""
+
+    hint = "Put captures into it first: chronolake ingest, or chronolake collect."
 
 
 class OutputError(ChronolakeError):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
-from chronolake.ingest import Collector, ParquetPipeline
+from chronolake.ingest import Collector, Extraction, ParquetPipeline
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database, MetricSampler
@@ -46,6 +46,7 @@ class Services(Reading):
     sync: DataSyncService | None
     pipeline: ParquetPipeline
     collector: Collector
+    extraction: Extraction
     duckdb: DuckDBService
     optimizer: QueryOptimizer
     loops: tuple[Loop, ...]
@@ -97,6 +98,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             sync=sync,
             pipeline=pipeline,
             collector=Collector(database=database, pipeline=pipeline, settings=settings),
+            extraction=Extraction(database=database, follower=sync, settings=settings),
             router=router,
             exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
             duckdb=DuckDBService(pipeline=pipeline, router=router),

@@ -304,6 +304,75 @@ class ArchiveSettings(_Section):
     )  # fmt: skip
 
 
+class PayloadSettings(_Section):
+    """Fetching payloads, and storing the pages that they become."""
+
+    commoncrawl_url: str = Field(
+        default="https://data.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_DATA_URL",
+        description="Address below which Common Crawl's WARC files lie.",
+    )  # fmt: skip
+    wayback_url: str = Field(
+        default="https://web.archive.org/web", alias="CHRONOLAKE_WAYBACK_REPLAY_URL",
+        description="Address of the Wayback Machine's replay.",
+    )  # fmt: skip
+    batch_pages: int = Field(
+        default=500, ge=1, le=100_000, alias="CHRONOLAKE_PAGE_BATCH",
+        description="Pages stored in one PostgreSQL transaction; fewer where they come slowly.",
+    )  # fmt: skip
+
+
+class ExtractMethod(StrEnum):
+    """What takes the main text out of HTML."""
+
+    RESILIPARSE = "resiliparse"  #: by its own rules; about ten times as fast
+    TRAFILATURA = "trafilatura"  #: keeps less of menus and footers
+
+
+class EntityFinder(StrEnum):
+    """What looks for entities in a text."""
+
+    RULES = "rules"  #: works everywhere
+    SPACY = "spacy"  #: rules, and a model of spaCy for persons, organisations and places
+    NONE = "none"
+
+
+class ExtractSettings(_Section):
+    """From payloads to pages."""
+
+    workers: int | None = Field(
+        default=None, ge=1, le=256, alias="CHRONOLAKE_EXTRACT_WORKERS",
+        description="Processes that read payloads. Unset: one for each core.",
+    )  # fmt: skip
+    method: ExtractMethod = Field(
+        default=ExtractMethod.RESILIPARSE, alias="CHRONOLAKE_EXTRACT_METHOD",
+        description="What takes the main text out of HTML: resiliparse or trafilatura.",
+    )  # fmt: skip
+    entities: EntityFinder = Field(
+        default=EntityFinder.RULES, alias="CHRONOLAKE_EXTRACT_ENTITIES",
+        description="What looks for entities: rules, spacy (needs the extra and a model) or none.",
+    )  # fmt: skip
+    spacy_model: str = Field(
+        default="en_core_web_sm", alias="CHRONOLAKE_EXTRACT_SPACY_MODEL",
+        description="Model of spaCy, installed beside it; it reads the pages that are in its language.",
+    )  # fmt: skip
+    max_bytes: Bytes = Field(
+        default=16 * 2**20, alias="CHRONOLAKE_EXTRACT_MAX_BYTES",
+        description="A larger payload is not read.",
+    )  # fmt: skip
+    max_depth: int = Field(
+        default=1000, ge=16, le=100_000, alias="CHRONOLAKE_EXTRACT_MAX_DEPTH",
+        description="HTML whose elements are nested deeper is not read.",
+    )  # fmt: skip
+    timeout_s: float = Field(
+        default=20, gt=0, le=3600, alias="CHRONOLAKE_EXTRACT_TIMEOUT_S",
+        description="Seconds after which the reading of a payload is given up, with the process that reads it.",
+    )  # fmt: skip
+    memory: Annotated[int, BeforeValidator(_bytes), Field(ge=64 * 2**20)] = Field(
+        default=2**30, alias="CHRONOLAKE_EXTRACT_MEMORY",
+        description="Memory that one process may take for a payload, beside its libraries.",
+    )  # fmt: skip
+
+
 class QuerySettings(_Section):
     """Answering questions."""
 
@@ -460,6 +529,8 @@ class Settings(BaseModel):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    payloads: PayloadSettings = PayloadSettings()
+    extract: ExtractSettings = ExtractSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
     optimizer: OptimizerSettings = OptimizerSettings()

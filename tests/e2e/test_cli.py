@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from chronolake.testing.warc import WarcFile, story
+
 pytestmark = pytest.mark.slow
 
 HEADER = " CDX N b a m s k r M S V g\n"
@@ -22,7 +24,12 @@ class Shell:
     """Runs commands against one home."""
 
     def __init__(self, home):
-        self.environment = {"PATH": os.environ["PATH"], "CHRONOLAKE_HOME": str(home), "COLUMNS": "160"}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "CHRONOLAKE_HOME": str(home),
+            "COLUMNS": "160",
+        }
 
     def __call__(self, *arguments, stdin=None, **environment):
         return subprocess.run(
@@ -230,3 +237,50 @@ def test_a_file_whose_name_is_no_text_is_ingested(shell, tmp_path):
     assert json.loads(done.stdout)["stored"] == 3
     [rejected] = shell.json("quarantine", "--project", "odd-name")
     assert rejected["file"].endswith("/caf%E9.cdx")
+
+
+def test_captures_of_a_warc_become_pages_that_questions_count(shell, tmp_path):
+    file = WarcFile()
+    for number in range(6):
+        file.add(f"http://stories.com/{number}", f"2020010{number + 1}000000", story(number))
+    file.add(
+        "http://stories.com/logo.png",
+        "20200108000000",
+        b"\x89PNG\r\n\x1a\n" + bytes(40),
+        header=("Content-Type: image/png",),
+    )
+    (tmp_path / "a.warc.gz").write_bytes(file.data)
+    assert shell.json("ingest", tmp_path, "--project", "stories")["stored"] == 7
+    asked = (
+        "extract",
+        "--project",
+        "stories",
+        "--domain",
+        "stories.com",
+        "--from",
+        "2020",
+        "--to",
+        "2020-01",
+    )
+    account = shell.json(*asked, "--from-files", tmp_path)
+    told = ("considered", "extracted", "failed", "filtered", "not_fetched")
+    assert [account[name] for name in told] == [7, 6, 0, 1, 0]
+    assert account["filtered_by_reason"] == {"static_asset": 1}
+    assert account["in_lake"]
+    for engine in ("duckdb", "postgres"):
+        answer = shell.json("ask", "content_quality_distribution", "--project", "stories", "--engine", engine)
+        assert sum(row["pages"] for row in answer["rows"]) == 6
+        assert all(row["words"] > 50 for row in answer["rows"])
+        [language] = shell.json("ask", "languages", "--project", "stories", "--engine", engine)["rows"]
+        assert (language["language"], language["pages"]) == ("en", 6)
+    # Everything is done; a page is made again where somebody asks for it.
+    assert shell.json(*asked)["considered"] == 0
+    again = shell.json(
+        *asked, "--from-files", tmp_path, "--again", "--include", "static_asset", "--include", "mime"
+    )
+    assert (again["extracted"], again["failed"]) == (6, 1)
+    refused = shell("extract", "--project", "stories", "--include", "nonsense")
+    assert refused.returncode == 2
+    assert b"static_asset" in refused.stderr
+    error = shell.json("extract", "--project", "nobody", code=1)["error"]
+    assert error["type"] == "ProjectUnknown"

@@ -54,7 +54,12 @@ def ingest(path, environment, *, fault=None):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "point", [point for point in faults.POINTS if not point.startswith(("compaction.", "sync.", "collect."))]
+    "point",
+    [
+        point
+        for point in faults.POINTS
+        if not point.startswith(("compaction.", "sync.", "collect.", "pages."))
+    ],
 )
 def test_killed_and_run_again(point, environment, tmp_path):
     path = write_cdx(tmp_path / f"{point.replace('.', '-').replace('_', '-')}.cdx", point.split(".")[1][:6])

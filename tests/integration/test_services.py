@@ -6,7 +6,7 @@ import pytest
 from chronolake.errors import EngineUnavailable, LakeMissing
 from chronolake.ingest import IngestRequest
 from chronolake.lake import Lake
-from chronolake.lake.lake import SETUP_LOCK
+from chronolake.lake.place import SETUP_LOCK
 from chronolake.oltp import Database
 from chronolake.query import Scope, freshness
 from chronolake.services import open_reading, open_services

@@ -11,10 +11,13 @@ from chronolake.api import create_app
 from chronolake.capture.columns import TABLES
 from chronolake.capture.record import Reason
 from chronolake.cli.app import app
+from chronolake.extract import FailureKind
+from chronolake.ingest.filters import FilterReason
 from chronolake.query import QUESTIONS, Meta
 from chronolake.query.export import CapturesFilter, Format
 from chronolake.query.question.page import page
 from chronolake.settings import NOT_SETTINGS, Settings
+from chronolake.sources.payloads import Unfetched
 from chronolake.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +126,12 @@ def test_every_metric_and_reason_stands_in_its_document():
         assert row in metrics
     formats = (DOCS / "formats.md").read_text()
     assert [reason for reason in Reason if f"| `{reason.value}` |" not in formats] == []
+
+
+def test_every_reason_why_there_is_no_page_stands_in_its_document():
+    text = (DOCS / "pages.md").read_text()
+    words = [*FilterReason, *Unfetched, *FailureKind]
+    assert [word.value for word in words if f"| `{word.value}` |" not in text] == []
 
 
 def test_every_route_and_every_word_of_the_meta_stands_in_the_document():

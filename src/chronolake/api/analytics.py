@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from chronolake.api import problems
 from chronolake.api.bodies import read_object
 from chronolake.errors import ParameterInvalid
-from chronolake.query import QUESTIONS, HybridQueryRouter, Meta, Question, Scope
+from chronolake.query import QUESTIONS, Answer, HybridQueryRouter, Meta, Question, Scope
 
 #: Where the questions lie; the version changes when an answer's form does.
 PREFIX = "/api/v1/analytics"
@@ -177,8 +178,18 @@ async def _answer(
         min_lsn=options.get("min_lsn"),
         max_lag_s=options.get("max_lag"),
     )
-    answered = envelope(QUESTIONS[name]).model_validate({"data": answer.rows, "meta": answer.meta})
-    return Response(answered.model_dump_json(), media_type="application/json")
+    return Response(document(answer), media_type="application/json")
+
+
+def document(answer: Answer) -> bytes:
+    """An answer in JSON, as `envelope` describes it.
+
+    The models describe, and a test compares: to put each row through them is half of what a kept answer costs.
+    """
+    return orjson.dumps(
+        {"data": answer.rows, "meta": answer.meta.model_dump(mode="json")},
+        option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z,
+    )
 
 
 def _described(model: type[BaseModel]) -> dict[str, str]:

@@ -72,7 +72,8 @@ def serve(services: Services, port: int, *, on_bound: Callable[[str], None] = la
     Raises:
         SettingsError: the port is taken, or may not be used.
     """
-    # Named, for asyncio sends small packets at once only where it is: else each answer waits 40 ms for an ACK.
+    # Named, for asyncio's own loop sends small packets at once only where it is: else each answer waits 40 ms for an
+    # ACK.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,12 +1,14 @@
-"""Every question of the catalogue, asked plainly of the lake and of PostgreSQL, by our own router.
+"""Every question of the catalogue, asked plainly: of the lake's captures, of PostgreSQL, and as the router answers it.
 
-The engine is named, so that neither the cache nor a rollup answers. Answers are compared before they are timed.
+Where the engine is named neither the cache nor a rollup answers. The router that chooses has no cache, and the rollups
+that the optimizer proposes once each question was asked. Answers are compared before they are timed.
 """
 
 import asyncio
 import math
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +17,13 @@ from chronolake.bench.timing import Timing
 from chronolake.capture.columns import SEARCH_HISTORY
 from chronolake.clock import Clock
 from chronolake.errors import ChronolakeError, QueryTimeout
-from chronolake.query import QUESTIONS, HybridQueryRouter, Question, Scope
+from chronolake.query import QUESTIONS, Answer, Engine, HybridQueryRouter, Question, Scope
 from chronolake.query.text import tables_read
 
 #: Seconds after which an engine is asked no further; such a question counts as that long, and is told so.
 DEADLINE_S = 60.0
-#: Timed runs of each engine, and of one whose first run took longer than LONG_S.
-RUNS, LONG_RUNS, LONG_S = 3, 1, 10.0
+#: Timed runs of each; PostgreSQL has but the first where that took longer than LONG_S.
+RUNS, LONG_S = 3, 10.0
 #: A double has some 16 digits, and a sum of ten million of them loses a few.
 _ROUNDING = 1e-9
 #: A metric that the home has samples of, and the halves of the time that captures are generated in.
@@ -31,21 +33,36 @@ _PERIODS = {"start": "2015", "end": "2019", "other_start": "2020", "other_end": 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question on both engines. `stopped`: PostgreSQL was stopped at the deadline, so it takes longer than told."""
+    """A question on both engines, and by the router's own choice, which answers from `routed_to`.
+
+    `stopped`: PostgreSQL was stopped at the deadline, so it takes longer than told.
+    """
 
     question: str
     params: Mapping[str, Any]
     rows: int | None
     lake: Timing
     postgres: Timing
+    routed: Timing
+    routed_to: str | None = None
     stopped: bool = False
 
     @property
+    def lake_ratio(self) -> float | None:
+        """How many times as long as the lake PostgreSQL took, by medians; at least, where it was stopped."""
+        return self._over(self.lake)
+
+    @property
     def ratio(self) -> float | None:
-        """How many times longer PostgreSQL took, by medians; at least so many where it was stopped."""
-        if not self.lake.median_s or self.postgres.median_s is None:
+        """The same of the router's choice. Where that is PostgreSQL, there is nothing to compare: 1."""
+        if self.routed_to == Engine.POSTGRES and self.routed.median_s is not None:
+            return 1.0
+        return self._over(self.routed)
+
+    def _over(self, ours: Timing) -> float | None:
+        if not ours.median_s or self.postgres.median_s is None:
             return None
-        return self.postgres.median_s / self.lake.median_s
+        return self.postgres.median_s / ours.median_s
 
 
 def plain(question: Question, *, domain: str, projects: list[str]) -> dict[str, Any]:
@@ -63,17 +80,26 @@ def plain(question: Question, *, domain: str, projects: list[str]) -> dict[str, 
 
 def measure(
     router: HybridQueryRouter,
+    choosing: HybridQueryRouter,
     *,
     domain: str,
     projects: list[str],
     clock: Clock,
     deadline_s: float = DEADLINE_S,
 ) -> tuple[Asked, ...]:
-    """Ask every question; `deadline_s` is the one that the router has."""
+    """Ask every question; `deadline_s` is the one that both routers have, and `choosing` has no cache."""
+    trial = _Trial(router, choosing, clock, deadline_s)
     return tuple(
-        _measured(router, question, plain(question, domain=domain, projects=projects), clock, deadline_s)
+        trial.of(question, plain(question, domain=domain, projects=projects))
         for question in QUESTIONS.values()
     )
+
+
+def ask_each(router: HybridQueryRouter, *, domain: str, projects: list[str]) -> None:
+    """Ask every question once, as users do."""
+    for question in QUESTIONS.values():
+        with suppress(ChronolakeError):
+            _choice(router, question, plain(question, domain=domain, projects=projects))
 
 
 def median_ratio(asked: tuple[Asked, ...]) -> float | None:
@@ -101,49 +127,71 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def _measured(
-    router: HybridQueryRouter, question: Question, params: dict[str, Any], clock: Clock, deadline_s: float
-) -> Asked:
-    def on(engine: str) -> Callable[[], Rows]:
-        return lambda: (
-            asyncio.run(router.ask(question.name, params, scope=Scope.everything(), engine=engine)).rows
-        )
+@dataclass(frozen=True)
+class _Trial:
+    """How one question is tried."""
 
-    lake, postgres = on("duckdb"), on("postgres")
-    try:
-        expected = lake()
-    except ChronolakeError as error:
-        return Asked(question.name, params, None, Timing("lake", error=error.message), Timing("postgres"))
-    try:
-        first_s, given = _timed(postgres, clock)
-    except QueryTimeout:
-        runs = tuple(_timed(lake, clock)[0] for _ in range(RUNS))
-        stopped = Timing("postgres", (deadline_s,))
-        return Asked(question.name, params, len(expected), Timing("lake", runs), stopped, stopped=True)
-    except ChronolakeError as error:
-        return Asked(
-            question.name, params, len(expected), Timing("lake"), Timing("postgres", error=error.message)
-        )
-    if _is_still(question) and not alike(given, expected):
-        error_ = f"the engines differ: {len(expected)} rows of the lake, {len(given)} of PostgreSQL"
-        return Asked(question.name, params, len(expected), Timing("lake"), Timing("postgres", error=error_))
-    long = first_s > LONG_S
-    times: dict[str, list[float]] = {"lake": [], "postgres": [first_s] if long else []}
-    for turn in range(RUNS):
-        pair = [("lake", lake), ("postgres", postgres)]
-        for name, work in pair if turn % 2 else reversed(pair):
-            if name == "lake" or len(times[name]) < (LONG_RUNS if long else RUNS):
-                times[name].append(_timed(work, clock)[0])
-    return Asked(
-        question.name,
-        params,
-        len(expected),
-        Timing("lake", tuple(times["lake"])),
-        Timing("postgres", tuple(times["postgres"])),
-    )
+    router: HybridQueryRouter
+    choosing: HybridQueryRouter
+    clock: Clock
+    deadline_s: float
+
+    def of(self, question: Question, params: dict[str, Any]) -> Asked:
+        """The question, asked by each."""
+
+        def on(engine: str) -> Callable[[], Rows]:
+            return lambda: (
+                asyncio.run(
+                    self.router.ask(question.name, params, scope=Scope.everything(), engine=engine)
+                ).rows
+            )
+
+        def failed(why: str, rows: int | None = None) -> Asked:
+            error = Timing("postgres", error=why)
+            return Asked(question.name, params, rows, Timing("lake"), error, Timing("routed"))
+
+        lake, postgres = on("duckdb"), on("postgres")
+        try:
+            expected = lake()
+            chosen = _choice(self.choosing, question, params)
+        except ChronolakeError as error:
+            return failed(error.message)
+        count = len(expected)
+        works = {"lake": lake, "routed": lambda: _choice(self.choosing, question, params).rows}
+        stopped, first_s = False, None
+        try:
+            first_s, given = self._timed(postgres)
+        except QueryTimeout:
+            stopped, given = True, expected
+        except ChronolakeError as error:
+            return failed(error.message, count)
+        if _is_still(question):
+            for name, rows in (("PostgreSQL", given), ("the router", chosen.rows)):
+                if not alike(rows, expected):
+                    return failed(f"answers differ: {count} rows of the lake, {len(rows)} of {name}", count)
+        times: dict[str, list[float]] = {"lake": [], "routed": [], "postgres": []}
+        if stopped:
+            times["postgres"] = [self.deadline_s]
+        elif first_s is not None and first_s > LONG_S:
+            times["postgres"] = [first_s]
+        else:
+            works["postgres"] = postgres
+        for turn in range(RUNS):
+            for name, work in list(works.items())[:: 1 if turn % 2 else -1]:
+                times[name].append(self._timed(work)[0])
+        timings = {name: Timing(name, tuple(runs)) for name, runs in times.items()}
+        return Asked(question.name, params, count, **timings, routed_to=_place(chosen), stopped=stopped)
+
+    def _timed(self, work: Callable[[], Rows]) -> tuple[float, Rows]:
+        started = self.clock.monotonic()
+        rows = work()
+        return self.clock.monotonic() - started, rows
 
 
-def _timed(work: Callable[[], Rows], clock: Clock) -> tuple[float, Rows]:
-    started = clock.monotonic()
-    rows = work()
-    return clock.monotonic() - started, rows
+def _choice(router: HybridQueryRouter, question: Question, params: dict[str, Any]) -> Answer:
+    return asyncio.run(router.ask(question.name, params, scope=Scope.everything()))
+
+
+def _place(answer: Answer) -> str:
+    """Where an answer came from."""
+    return "rollup" if answer.meta.rollups else str(answer.meta.engine)

@@ -9,19 +9,19 @@ import asyncio
 import json
 import math
 import multiprocessing
-import ssl
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 
 from chronolake.bench import cdx_text, generator
@@ -174,34 +174,32 @@ def _ask(server: Server, domains: list[str], clients: int, seconds: float, seed:
 
 async def _ask_all(server: Server, domains: list[str], clients: int, seconds: float, seed: int) -> _Asked:
     asked = _Asked()
-    # Made once: a client of its own would each read the system's certificates, for a connection that has no TLS.
-    tls = ssl.create_default_context()
-    # One connection each, as browsers have one for a server.
-    limits = httpx.Limits(max_connections=1)
     counted = time.perf_counter() + seconds * WARM_UP_SHARE
     ends = time.perf_counter() + seconds
 
     async def client(number: int) -> None:
         asking = requests(server.prefix, domains, seed + number)
-        async with httpx.AsyncClient(
-            base_url=server.address, timeout=REQUEST_TIMEOUT_S, verify=tls, limits=limits
-        ) as http:
+        # One connection each, as browsers have one for a server. Of Python's clients this takes least of the processor.
+        connector = aiohttp.TCPConnector(limit=1)
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+        async with aiohttp.ClientSession(server.address, connector=connector, timeout=timeout) as http:
             while (began := time.perf_counter()) < ends:
                 name, path = next(asking)
                 try:
-                    answer = await http.get(path)
-                except httpx.TransportError as error:
+                    async with http.get(path) as answer:
+                        status, body = answer.status, await answer.read()
+                except (aiohttp.ClientError, TimeoutError) as error:
                     asked.errors[type(error).__name__] += 1
                     continue
                 ended = time.perf_counter()
-                if answer.status_code != httpx.codes.OK:
-                    asked.errors[f"{answer.status_code} {_title(answer)}"] += 1
+                if status != HTTPStatus.OK:
+                    asked.errors[f"{status} {_title(body)}"] += 1
                     continue
                 # What is under way when the time ends has its time, but is no answer of that time.
                 asked.answered += counted <= ended < ends
                 if began >= counted:
                     asked.times[name].append(ended - began)
-                    asked.places[came_from(meta_of(answer.content))] += 1
+                    asked.places[came_from(meta_of(body))] += 1
 
     cpu_s = time.process_time()
     await asyncio.gather(*(client(number) for number in range(clients)))
@@ -209,9 +207,9 @@ async def _ask_all(server: Server, domains: list[str], clients: int, seconds: fl
     return asked
 
 
-def _title(answer: httpx.Response) -> str:
+def _title(body: bytes) -> str:
     try:
-        return str(answer.json()["title"])
+        return str(json.loads(body)["title"])
     except (json.JSONDecodeError, KeyError, TypeError):
         return "without a problem document"
 

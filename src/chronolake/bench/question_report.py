@@ -58,6 +58,7 @@ class QuestionReport:
     load: Load
     parquet: CaseResult
     csv: CaseResult
+    proposed: tuple[MadeRollup, ...]
     rollups: tuple[MadeRollup, ...]
     not_rolled_up: tuple[str, ...]
     refreshes: tuple[Refresh, ...]
@@ -89,6 +90,8 @@ class QuestionReport:
             | {
                 "lake_median_s": one.lake.median_s,
                 "postgres_median_s": one.postgres.median_s,
+                "routed_median_s": one.routed.median_s,
+                "lake_ratio": one.lake_ratio,
                 "ratio": one.ratio,
             }
             for one in self.catalogue
@@ -130,7 +133,7 @@ class QuestionReport:
                 "",
                 "## The catalogue",
                 "",
-                "Each question asked plainly, with the engine named: what it cannot do without, and nothing else.",
+                *self._about_the_catalogue(),
                 "",
                 *self._catalogue(),
                 "",
@@ -272,22 +275,33 @@ class QuestionReport:
             ],
         )
 
+    def _about_the_catalogue(self) -> Iterator[str]:
+        cells = count_of(sum(made.cells for made in self.proposed))
+        seconds = time_of(sum(made.seconds for made in self.proposed))
+        yield "Each question asked plainly: what it cannot do without, and nothing else. *lake* reads the captures and"
+        yield "*postgres* its tables, each named. *routed* is what one gets who names none, without a cache, with the"
+        yield f"rollups that were proposed after each question was asked once: {len(self.proposed)} with {cells} cells,"
+        yield f"made in {seconds}."
+
     def _catalogue(self) -> Iterator[str]:
         yield from table_of(
-            ("question", "rows", "lake", "postgres", "ratio"),
+            ("question", "rows", "lake", "postgres", "ratio", "routed", "from", "ratio"),
             [
                 (
                     one.question,
                     "-" if one.rows is None else count_of(one.rows),
                     _cell(one.lake),
                     f"over {time_of(one.postgres.median_s)}" if one.stopped else _cell(one.postgres),
-                    "-" if one.ratio is None else ("over " if one.stopped else "") + f"{one.ratio:.1f}x",
+                    _ratio(one.lake_ratio, one),
+                    _cell(one.routed),
+                    one.routed_to or "-",
+                    _ratio(one.ratio, one),
                 )
                 for one in self.catalogue
             ],
         )
         for one in self.catalogue:
-            if error := one.lake.error or one.postgres.error:
+            if error := one.postgres.error:
                 yield ""
                 yield f"- {one.question} was not timed: {error}"
 
@@ -318,6 +332,10 @@ def _filled(filled: Filled) -> str:
         f"PostgreSQL filled in {time_of(filled.postgres_s)}, copied to the lake in {time_of(filled.lake_s)},"
         f" merged in {time_of(filled.compaction_s)}"
     )
+
+
+def _ratio(ratio: float | None, asked: Asked) -> str:
+    return "-" if ratio is None else ("over " if asked.stopped else "") + f"{ratio:.1f}x"
 
 
 def _cell(timing: Timing | None) -> str:

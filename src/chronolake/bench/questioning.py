@@ -38,9 +38,11 @@ from chronolake.bench.timing import Case, CaseResult, Fingerprint, measure
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import InputError, ParameterInvalid, StorageFull
 from chronolake.lake.engine import Engine as DuckDBEngine
-from chronolake.query import QueryOptimizer
+from chronolake.query import HybridQueryRouter, QueryOptimizer
 from chronolake.services import open_services
 from chronolake.settings import Settings, show
+from chronolake.settings import environment as as_environment
+from chronolake.settings import load as load_settings
 
 #: What a capture takes in all stores and files of a run, an export to CSV among them.
 BYTES_PER_ROW = 2500
@@ -79,6 +81,7 @@ class _Captures:
 
     scans: tuple[CaseResult, ...]
     catalogue: tuple[Asked, ...]
+    proposed: tuple[MadeRollup, ...]
     parquet: CaseResult
     csv: CaseResult
 
@@ -124,7 +127,13 @@ def run(
     clock = clock or SystemClock()
     command = f"chronolake bench questions --rows {rows} --clients {clients} --seconds {seconds:g} --repeat {repeat}"
     with _folder(settings, home, rows) as folder:
-        own = own_settings(settings, folder, CHRONOLAKE_QUERY_TIMEOUT_S=catalogue.DEADLINE_S)
+        # What is measured is the lake; only the catalogue's choosing router may go elsewhere.
+        own = own_settings(
+            settings,
+            folder,
+            CHRONOLAKE_QUERY_TIMEOUT_S=catalogue.DEADLINE_S,
+            CHRONOLAKE_POSTGRES_CHEAP_ROWS=0,
+        )
         with open_services(own) as services, _scratch(folder) as scratch, ExitStack() as stack:
             told("filling the home")
             found = question_home.ready(services, folder, rows=rows, seed=seed, clock=clock)
@@ -157,6 +166,7 @@ def run(
                 filled=found.filled,
                 scans=captures.scans,
                 catalogue=captures.catalogue,
+                proposed=captures.proposed,
                 floor=uncached.floor,
                 timeline_plain=uncached.plain,
                 timeline_bare=uncached.bare,
@@ -192,13 +202,40 @@ def _of_captures(on: _Run) -> _Captures:
             measure(_case(question, engines, on.domain), on.repeat, _REFERENCE, on.clock)
             for question in QUESTIONS
         )
-    on.told("asking the catalogue")
-    projects = [stores.PROJECT_NAME.format(number=number) for number in (1, 2)]
-    asked = catalogue.measure(services.router, domain=on.domain, projects=projects, clock=on.clock)
+    asked, proposed = _catalogue(on)
     on.told("exporting")
     folder = on.scratch / "exports"
     parquet, csv = export_trials.run(services, folder, bare=on.bare, file=on.file, clock=on.clock)
-    return _Captures(scans, asked, parquet, csv)
+    return _Captures(scans, asked, proposed, parquet, csv)
+
+
+def _catalogue(on: _Run) -> tuple[tuple[Asked, ...], tuple[MadeRollup, ...]]:
+    """The catalogue, and the rollups that the optimizer proposed after each question was asked once; they go again."""
+    services = on.home.services
+    projects = [stores.PROJECT_NAME.format(number=number) for number in (1, 2)]
+    variables = as_environment(on.settings)
+    del variables["CHRONOLAKE_POSTGRES_CHEAP_ROWS"]
+    settings = load_settings(variables, CHRONOLAKE_CACHE_BYTES="0")
+
+    def choosing() -> HybridQueryRouter:
+        return HybridQueryRouter(database=services.database, lake=on.home.lake, settings=settings)
+
+    on.told("asking the catalogue once")
+    # What was asked is written down by the time that the router is closed.
+    with choosing() as router:
+        catalogue.ask_each(router, domain=on.domain, projects=projects)
+    on.told("making the rollups that are proposed")
+    proposals = services.optimizer.advise()
+    made = services.optimizer.apply(proposals)
+    on.told("asking the catalogue")
+    with choosing() as router:
+        asked = catalogue.measure(
+            services.router, router, domain=on.domain, projects=projects, clock=on.clock
+        )
+    for refreshed in made:
+        services.optimizer.drop(refreshed.name)
+    questions = {proposal.candidate.rollup.name: proposal.candidate.asked for proposal in proposals}
+    return asked, tuple(MadeRollup(questions[one.name], one.cells, one.seconds) for one in made)
 
 
 def _uncached(on: _Run) -> _Uncached:

@@ -272,6 +272,19 @@ CONTENT_ANALYTICS = Table(
             nullable=False,
         ),
         Column("date_captured", "day of the capture, UTC", "date", pa.date32(), unit="UTC", nullable=False),
+        Column(
+            "simhash",
+            "64 bits of the text as a signed number: near texts differ in few of them",
+            "bigint",
+            _BIG,
+        ),
+        Column("mime_detected", "media type found by looking at the payload", "text", _TEXT),
+        Column(
+            "charset", "character set that the payload was read with; null where it has none", "text", _TEXT
+        ),
+        Column("published", "when the page says that it was published", "date", pa.date32()),
+        Column("language_confidence", "how sure the language is, 0 to 1", "real", _REAL),
+        Column("link_count", "different http and https URLs that the page links to", "integer", _INT),
     ),
 )
 

@@ -17,6 +17,7 @@ from chronolake.cli import (
     database,
     demo,
     export,
+    extract,
     ingest,
     optimize,
     quarantine,
@@ -49,6 +50,11 @@ app.command(
     "  chronolake collect example.com --project news --source cdx-server --url https://archive.example/cdx\n\n"
     "  chronolake collect --resume 7 --json"
 )(collect.collect)
+app.command(
+    epilog="Examples:\n\n  chronolake extract --project news --from-files warcs/\n\n"
+    "  chronolake extract --project news --domain example.com --from 2014 --limit 1000 --json\n\n"
+    "  chronolake extract --project news --again --include list_page"
+)(extract.extract)
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Examples:\n\n  chronolake ask --list\n\n"

@@ -126,8 +126,8 @@ def questions(
     ] = False,
 ) -> None:
     """Measure the questions as users meet them, over HTTP, and judge them by what they must reach."""
-    if find_spec("httpx") is None:
-        raise SettingsError("the package httpx is not installed", hint="Install the extra: chronolake[bench]")
+    if find_spec("aiohttp") is None:
+        raise SettingsError("the package aiohttp is not installed", hint="Install the extra: chronolake[bench]")
     from chronolake.bench import questioning  # noqa: PLC0415
 
     report = questioning.run(
@@ -144,3 +144,39 @@ def questions(
         print_json(report.document())
     else:
         typer.echo(report.markdown())
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake bench extract --pages 2000\n\n"
+    "  chronolake bench extract --warc crawl.warc.gz --workers 2"
+)
+def extract(
+    *,
+    warc: Annotated[
+        list[Path] | None,
+        typer.Option(help="WARC file whose HTML is read; may be said again. None: generated pages."),
+    ] = None,
+    pages: Annotated[
+        int, typer.Option(help="Pages to read, the same over again where there are fewer.", min=1)
+    ] = 2000,
+    workers: Annotated[int | None, typer.Option(help="Processes that read.", min=1, max=256)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure how many pages a second become text, language, quality and entities."""
+    if find_spec("fastwarc") is None:
+        raise SettingsError(
+            "the package fastwarc is not installed", hint="Install the extra: chronolake[bench]"
+        )
+    from chronolake.bench import extracting  # noqa: PLC0415
+
+    found = extracting.run(
+        warcs=warc or [],
+        count=pages,
+        workers=workers,
+        settings=load().extract,
+        told=lambda what: stderr.print(f"{datetime.now(UTC):%H:%M:%S} {what}"),
+    )
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_rows([asdict(found)], title="Extraction")

@@ -20,7 +20,7 @@ from chronolake.sources.query import Match, Query
 from chronolake.sources.router import Policy
 
 #: What a shell gives a command that Ctrl-C ended.
-_STOPPED = 130
+STOPPED = 130
 
 
 class Source(StrEnum):
@@ -79,7 +79,7 @@ def collect(  # noqa: PLR0917  # typer passes them by name
     with open_services(settings) as services:
         with (
             ProgressBar("collect", enabled=stderr.is_terminal and not as_json) as bar,
-            _stoppable(services.collector.stop),
+            stoppable(services.collector.stop),
         ):
             reports = _collected(services, request, resume, bar)
         lake_error = services.lake_error
@@ -97,7 +97,7 @@ def collect(  # noqa: PLR0917  # typer passes them by name
         if lake_error is not None:
             stderr.print("[yellow]The lake was out of reach: its batches wait in the ledger.[/yellow]")
     if reports[-1].failure is not None:
-        raise typer.Exit(_STOPPED if reports[-1].stopped else 1)
+        raise typer.Exit(STOPPED if reports[-1].stopped else 1)
 
 
 def document(report: SessionReport) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _policy(source: Source | None) -> Policy | None:
 
 
 @contextmanager
-def _stoppable(stop: Callable[[], None]) -> Iterator[None]:
+def stoppable(stop: Callable[[], None]) -> Iterator[None]:
     """The first Ctrl-C, or a SIGTERM, stops what runs in the block and keeps what it has; the second one ends all."""
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 

@@ -1,9 +1,11 @@
 """Captures in: read, normalise, store and stage in one transaction, carry to the lake."""
 
 from chronolake.ingest.collector import Collector, CollectRequest, SessionReport
+from chronolake.ingest.extraction import Extraction, ExtractReport
+from chronolake.ingest.following import Follower
+from chronolake.ingest.page_run import OVERRIDABLE, ExtractCounts, ExtractRequest
 from chronolake.ingest.pipeline import (
     Counts,
-    Follower,
     IngestReport,
     IngestRequest,
     ParquetPipeline,
@@ -11,9 +13,14 @@ from chronolake.ingest.pipeline import (
 )
 
 __all__ = [
+    "OVERRIDABLE",
     "CollectRequest",
     "Collector",
     "Counts",
+    "ExtractCounts",
+    "ExtractReport",
+    "ExtractRequest",
+    "Extraction",
     "Follower",
     "IngestReport",
     "IngestRequest",

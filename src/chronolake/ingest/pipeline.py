@@ -7,10 +7,10 @@ them are short, so memory stays bounded whatever the files' size.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import pyarrow as pa
 from psycopg import Connection
@@ -19,11 +19,12 @@ from chronolake.capture.columns import CDX_RECORDS, CONTENT_ANALYTICS, Table
 from chronolake.capture.host import psl_version
 from chronolake.capture.record import CaptureBatch, RawBatch
 from chronolake.clock import Clock, SystemClock
-from chronolake.errors import ChronolakeError, LakeBusy
+from chronolake.errors import ChronolakeError
 from chronolake.ingest.batches import Batch, coalesced, read_ahead
 from chronolake.ingest.dual_write import DualWrite, Stored
+from chronolake.ingest.following import Follower, reached
 from chronolake.ingest.storer import Storer
-from chronolake.oltp import Database, current_lsn, imports, projects
+from chronolake.oltp import Database, imports, projects
 from chronolake.settings import Settings
 from chronolake.sources.local import expand, name_of, read_captures
 from chronolake.sources.local.normalise import Normaliser
@@ -102,26 +103,6 @@ class _Work:
     begun: Callable[[int], None] | None = None
     #: called for each batch in its transaction, with the import's id
     within: Callable[[Connection, int, Batch, Stored], None] | None = None
-
-
-class Follower(Protocol):
-    """Who brings to the lake what PostgreSQL holds: the sync."""
-
-    def following(self) -> AbstractContextManager[None]:
-        """Within the block, what is stored is brought along, by this process where no other does it."""
-        ...
-
-    def reach(self, lsn: str) -> None:
-        """Return once the lake has everything that was committed before `lsn`.
-
-        Raises:
-            LakeBusy: whoever brings it takes too long.
-        """
-        ...
-
-    def sweep(self) -> int:
-        """Remove staged files that nobody will ask for; how many."""
-        ...
 
 
 class ParquetPipeline:
@@ -263,7 +244,7 @@ class ParquetPipeline:
                     work.begun(import_id)
                 with self._follower.following() if self._follower else nullcontext():
                     self._store(work, work.batches(project_id), import_id, counts)
-                    lsn, in_lake = self._followed()
+                    lsn, in_lake = reached(self._database, self._follower)
             state = "failed" if work.failures and not counts.read else "done"
         finally:
             self._finish(import_id, counts, state)
@@ -293,20 +274,6 @@ class ParquetPipeline:
         ) as storer:
             for batch in read_ahead(batches):
                 storer.store(batch)
-
-    def _followed(self) -> tuple[str, bool]:
-        """Where the WAL is now that all is stored, and whether the lake has come as far."""
-        with self._database.connection() as conn:
-            lsn = current_lsn(conn)
-        if self._follower is None:
-            return lsn, False
-        try:
-            self._follower.reach(lsn)
-        except LakeBusy as error:
-            # Nothing is lost: whoever leads, or the next run, brings what the ledger and the slot hold.
-            _log.warning("ingest.lake_behind", reason=error.message)
-            return lsn, False
-        return lsn, True
 
     def _finish(self, import_id: int, counts: Counts, state: str) -> None:
         with self._database.connection() as conn:

@@ -2,7 +2,6 @@
 
 from chronolake.lake.catalog import Checkpoint, LakeInfo, TableInfo
 from chronolake.lake.changes import Applied, TableChanges
-from chronolake.lake.commit import RelationNote, StreamCheckpoint, note_relation, note_restaged
 from chronolake.lake.compaction import Merged
 from chronolake.lake.copies import TableCopy
 from chronolake.lake.deadline import interrupting
@@ -15,6 +14,7 @@ from chronolake.lake.rollup import Rollup, RollupState
 from chronolake.lake.rollups import Refreshed, Rollups, rollup_states
 from chronolake.lake.scan import Reach, Wanted
 from chronolake.lake.staging import StagedBatch, StagedFile, stage, verify
+from chronolake.lake.stream_notes import RelationNote, StreamCheckpoint, note_relation, note_restaged
 from chronolake.lake.upkeep import RollupUpkeep
 from chronolake.lake.whole import WholeFiles
 

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chronolake.capture.columns import Table
-from chronolake.lake.commit import Commit, LakeTable, LiveFile
+from chronolake.lake.commit import Commit
 from chronolake.lake.engine import identifier
 from chronolake.lake.files import FileWriter
 from chronolake.lake.keys import KeyIndex, Keys, Places, keys_of
 from chronolake.lake.parquet import names_by_field
+from chronolake.lake.records import LakeTable, LiveFile
 from chronolake.lake.writer import lay_down
 
 #: Gives the rows of a table that have these keys, as they are in PostgreSQL now.

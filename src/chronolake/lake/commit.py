@@ -13,21 +13,19 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
-from psycopg.types.json import Jsonb
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeBusy, LakeUnavailable
-from chronolake.lake import repairs, rollup
+from chronolake.lake import repairs, rollup, stream_notes
 from chronolake.lake.failure import Scrubber
 from chronolake.lake.layout import layout_named
-from chronolake.lake.stats import ColumnStats, wider
-from chronolake.lsn import format_lsn
-from chronolake.settings import Layout
+from chronolake.lake.records import DataFile, DeleteFile, LakeTable, LiveFile
+from chronolake.lake.stats import wider
+from chronolake.lake.stream_notes import StreamCheckpoint
 
 #: Schema of the DuckLake catalog in PostgreSQL.
 CATALOG_SCHEMA = "chronolake_lake"
@@ -43,29 +41,6 @@ CREATE TABLE IF NOT EXISTS chronolake_batches (
     rows bigint NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE TABLE IF NOT EXISTS chronolake_checkpoint (
-    id integer PRIMARY KEY CHECK (id = 1),
-    epoch text NOT NULL,
-    term bigint NOT NULL,
-    lsn pg_lsn NOT NULL,
-    committed_at timestamptz NOT NULL,
-    noted_at timestamptz NOT NULL
-);
-CREATE SEQUENCE IF NOT EXISTS chronolake_terms;
-CREATE TABLE IF NOT EXISTS chronolake_restaged (
-    table_name text PRIMARY KEY,
-    lsn pg_lsn NOT NULL
-);
-CREATE TABLE IF NOT EXISTS chronolake_relations (
-    table_name text PRIMARY KEY,
-    relation_oid bigint NOT NULL,
-    schema_name text NOT NULL,
-    relation_name text NOT NULL,
-    key text NOT NULL,
-    filenode bigint NOT NULL,
-    copied_lsn pg_lsn NOT NULL,
-    columns jsonb NOT NULL
-);
 CREATE TABLE IF NOT EXISTS chronolake_changed (
     table_name text PRIMARY KEY,
     snapshot_id bigint NOT NULL
@@ -78,99 +53,6 @@ OWN_INDEXES = {
     "chronolake_delete_file_by_file": ("ducklake_delete_file", "data_file_id"),
     "chronolake_column_stats_by_file": ("ducklake_file_column_stats", "data_file_id"),
 }
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """A table as the catalog holds it now.
-
-    `columns` are DuckLake's numbers of them, `layout` how new files lie (null: in a way that is not ours), `folder`
-    where, within the lake's.
-    """
-
-    table_id: int
-    columns: dict[str, int]
-    partition_id: int | None
-    layout: Layout | None
-    folder: str
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A Parquet file that lies in its table's folder; `partitions` has, for each partition key, the values in it."""
-
-    path: str
-    rows: int
-    bytes: int
-    footer_bytes: int
-    partitions: tuple[tuple[int, ...], ...]
-    stats: Sequence[ColumnStats]
-
-
-@dataclass(frozen=True)
-class DeleteFile:
-    """A Parquet file that names every row of a data file which is no more; `rows` of them."""
-
-    path: str
-    rows: int
-    bytes: int
-    footer_bytes: int
-
-
-@dataclass(frozen=True)
-class LiveFile:
-    """A data file of the newest snapshot, with the delete file that belongs to it and how many rows that names."""
-
-    data_file_id: int
-    path: str
-    rows: int
-    bytes: int
-    row_id_start: int
-    begin_snapshot: int
-    partitions: tuple[frozenset[int], ...]
-    delete_path: str | None
-    deleted: int
-    #: the partitioning that it was written under; null for none
-    partition_id: int | None = None
-
-    @property
-    def live_rows(self) -> int:
-        """Rows that have not been deleted from it."""
-        return self.rows - self.deleted
-
-
-@dataclass(frozen=True)
-class StreamCheckpoint:
-    """How far the change stream has been applied: every commit of `epoch` up to `lsn`.
-
-    The newest of them was made at `committed_at`; `noted_at` is when all that was found out. `term` numbers the
-    workers that have led: one whose term is over cannot commit.
-    """
-
-    epoch: str
-    term: int
-    lsn: int
-    committed_at: datetime
-    noted_at: datetime
-
-
-@dataclass(frozen=True)
-class RelationNote:
-    """The shape of a PostgreSQL table that a lake table has followed last.
-
-    `columns` are: PostgreSQL's number of the column, its name, type and modifier there, DuckLake's number of it here.
-    Changes before `copied_lsn` are in the copy that the lake table began as; `filenode` tells whether PostgreSQL wrote
-    the rows anew since.
-    """
-
-    table_name: str
-    relation_oid: int
-    schema_name: str
-    relation_name: str
-    key: str
-    filenode: int
-    copied_lsn: int
-    columns: tuple[tuple[int, str, int, int, int], ...]
 
 
 class Catalog:
@@ -196,7 +78,9 @@ class Catalog:
     def set_up(self) -> None:
         """Make our own tables beside DuckLake's, and the indexes that our commits need of its own."""
         with self._transaction() as conn:
-            conn.execute((OWN_TABLES + repairs.OWN_TABLE + rollup.OWN_TABLE).encode())
+            conn.execute(
+                (OWN_TABLES + stream_notes.OWN_TABLES + repairs.OWN_TABLE + rollup.OWN_TABLE).encode()
+            )
             for name, (table, column) in OWN_INDEXES.items():
                 # Even to find that an index exists, PostgreSQL would wait for a commit that runs.
                 if _one(conn, f"SELECT to_regclass('{name}')")[0] is None:
@@ -441,7 +325,7 @@ class Commit:
 
     def note_checkpoint(self, checkpoint: StreamCheckpoint) -> None:
         """Write down how far the stream is with this commit."""
-        note_checkpoint(self.conn, checkpoint)
+        stream_notes.note_checkpoint(self.conn, checkpoint)
 
     def finish(self) -> int:
         """Make the snapshot, if anything changed; its number, or that of the newest one there is.
@@ -568,80 +452,6 @@ def applied(conn: Connection, batch_ids: Collection[int]) -> set[int]:
         "SELECT batch_id FROM chronolake_batches WHERE batch_id = ANY(%s)", [list(batch_ids)]
     )
     return {row[0] for row in found}
-
-
-def note_checkpoint(conn: Connection, checkpoint: StreamCheckpoint) -> None:
-    """Write down how far the stream has been applied.
-
-    Raises:
-        LakeBusy: another worker leads since, and this one must not commit.
-    """
-    noted = conn.execute(
-        "INSERT INTO chronolake_checkpoint AS held (id, epoch, term, lsn, committed_at, noted_at)"
-        " VALUES (1, %(epoch)s, %(term)s, %(lsn)s, %(committed_at)s, %(noted_at)s)"
-        " ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, term = excluded.term, lsn = excluded.lsn,"
-        " committed_at = excluded.committed_at, noted_at = excluded.noted_at WHERE held.term <= excluded.term",
-        vars(checkpoint) | {"lsn": format_lsn(checkpoint.lsn)},
-    )
-    if not noted.rowcount:
-        raise LakeBusy("another sync worker leads since")
-
-
-def note_restaged(conn: Connection, lsns: Mapping[str, int]) -> None:
-    """Write down, by table, an LSN up to which rows that were staged anew are ahead of the stream."""
-    for table_name, lsn in lsns.items():
-        conn.execute(
-            "INSERT INTO chronolake_restaged AS held VALUES (%s, %s) ON CONFLICT (table_name)"
-            " DO UPDATE SET lsn = greatest(held.lsn, excluded.lsn)",
-            [table_name, format_lsn(lsn)],
-        )
-
-
-def restaged(conn: Connection) -> dict[str, int]:
-    """By table, the LSN up to which the lake may hold rows that the stream still brings."""
-    found = conn.execute("SELECT table_name, (lsn - '0/0'::pg_lsn)::bigint FROM chronolake_restaged")
-    return {row[0]: row[1] for row in found}
-
-
-def take_term(conn: Connection) -> int:
-    """The number of the term that begins; whoever led before cannot commit from now on."""
-    # From a sequence, so that two who both find no checkpoint yet have terms of their own.
-    row = conn.execute(
-        "WITH next AS (SELECT greatest(nextval('chronolake_terms'), (SELECT term + 1 FROM chronolake_checkpoint)) term)"
-        ", taken AS (UPDATE chronolake_checkpoint SET term = next.term FROM next) SELECT term FROM next"
-    ).fetchone()
-    return int(row[0]) if row else 1
-
-
-def stream_checkpoint(conn: Connection) -> StreamCheckpoint | None:
-    """How far the stream has been applied; null where none ever was."""
-    row = conn.execute(
-        "SELECT epoch, term, (lsn - '0/0'::pg_lsn)::bigint, committed_at, noted_at FROM chronolake_checkpoint"
-    ).fetchone()
-    return StreamCheckpoint(*row) if row else None
-
-
-def relation_notes(conn: Connection) -> list[RelationNote]:
-    """What was noted of each lake table that has followed PostgreSQL."""
-    rows = conn.execute(
-        "SELECT table_name, relation_oid, schema_name, relation_name, key, filenode,"
-        " (copied_lsn - '0/0'::pg_lsn)::bigint, columns FROM chronolake_relations"
-    )
-    return [RelationNote(*(*row[:7], tuple(tuple(column) for column in row[7]))) for row in rows]
-
-
-def note_relation(conn: Connection, note: RelationNote) -> None:
-    """Write down the shape that a lake table follows from this commit on."""
-    conn.execute(
-        "INSERT INTO chronolake_relations AS held (table_name, relation_oid, schema_name, relation_name, key, filenode,"
-        " copied_lsn, columns) VALUES (%(table_name)s, %(relation_oid)s, %(schema_name)s, %(relation_name)s,"
-        " %(key)s, %(filenode)s, %(copied_lsn)s, %(columns)s)"
-        " ON CONFLICT (table_name) DO UPDATE SET relation_oid = excluded.relation_oid,"
-        " schema_name = excluded.schema_name, relation_name = excluded.relation_name,"
-        " key = excluded.key, filenode = excluded.filenode,"
-        " copied_lsn = excluded.copied_lsn, columns = excluded.columns",
-        vars(note) | {"copied_lsn": format_lsn(note.copied_lsn), "columns": Jsonb(note.columns)},
-    )
 
 
 def _read_tables(conn: Connection) -> dict[str, LakeTable]:

@@ -25,19 +25,13 @@ import pyarrow.parquet as pq
 from chronolake import faults
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeUnavailable, SchemaMismatch
-from chronolake.lake.commit import (
-    Catalog,
-    Commit,
-    DataFile,
-    LakeTable,
-    LiveFile,
-    live_files,
-    stream_checkpoint,
-)
+from chronolake.lake.commit import Catalog, Commit, live_files
 from chronolake.lake.files import FileWriter, Piece
 from chronolake.lake.keys import MEMORY_ROWS, KeyIndex, Places, keys_of
 from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import Run, order_of, taken
+from chronolake.lake.records import DataFile, LakeTable, LiveFile
+from chronolake.lake.stream_notes import stream_checkpoint
 from chronolake.lake.writer import HOT_ROWS
 from chronolake.telemetry import logs
 

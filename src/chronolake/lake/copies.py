@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chronolake.capture.columns import Table
-from chronolake.lake.commit import DataFile, LakeTable
+from chronolake.lake.records import DataFile, LakeTable
 from chronolake.lake.stats import ColumnStats
 
 

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from chronolake import faults
 from chronolake.errors import LakeUnavailable, StorageFull
-from chronolake.lake.commit import DataFile, DeleteFile, LakeTable
 from chronolake.lake.order import Part
 from chronolake.lake.parquet import FULL, footer_bytes, sync_folder, with_field_ids, write_file
+from chronolake.lake.records import DataFile, DeleteFile, LakeTable
 from chronolake.lake.stats import column_stats
 from chronolake.settings import ParquetSettings
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chronolake.capture.columns import Table
-from chronolake.lake.commit import LiveFile
+from chronolake.lake.records import LiveFile
 
 #: Keys as pairs of 64-bit numbers, one row each.
 Keys = npt.NDArray[np.uint64]

@@ -10,7 +10,6 @@ time, so a query takes its own.
 
 import os
 import threading
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -21,17 +20,16 @@ from typing import Self
 import duckdb
 import psycopg
 import pyarrow as pa
-from psycopg.conninfo import make_conninfo
 
 from chronolake import faults
 from chronolake.capture.columns import TABLES, Table
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import LakeBusy, LakeMissing, LakeUnavailable, SnapshotExpired
-from chronolake.lake import catalog, copies, repairs, schema, writer
+from chronolake.lake import catalog, copies, place, repairs, schema, stream_notes, writer
 from chronolake.lake import commit as commits
 from chronolake.lake.catalog import Checkpoint, FileCounts, LakeInfo
 from chronolake.lake.changes import Applied, ChangeWriter, Refetch, TableChanges
-from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, DataFile, RelationNote, StreamCheckpoint
+from chronolake.lake.commit import CATALOG_SCHEMA, Catalog
 from chronolake.lake.compaction import TARGET_FILE_BYTES, Compactor, Limits
 from chronolake.lake.copies import TableCopy
 from chronolake.lake.engine import Engine, quoted
@@ -39,17 +37,17 @@ from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
 from chronolake.lake.parquet import ZSTD_LEVEL
+from chronolake.lake.records import DataFile
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.rollup import states
 from chronolake.lake.rollups import Rollups
 from chronolake.lake.scan import Reach, Scanner, Wanted
 from chronolake.lake.staging import StagedBatch, conform
+from chronolake.lake.stream_notes import RelationNote, StreamCheckpoint
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
 from chronolake.settings import Settings
 
-#: Key of the advisory lock under which the lake's tables are made: "lktb" in ASCII.
-SETUP_LOCK = 0x6C6B7462
 #: Columns are derived for the writer in this share of the engine's memory.
 WRITER_MEMORY_SHARE = 0.25
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
@@ -301,7 +299,7 @@ class Lake:
                 commit.note_batches([(b.batch_id, b.table.name, b.message_lsn, b.file.rows) for b in todo])
                 if checkpoint is not None:
                     commit.note_checkpoint(checkpoint)
-                commits.note_restaged(commit.conn, restaged or {})
+                stream_notes.note_restaged(commit.conn, restaged or {})
                 faults.reach("lake.before_commit")
                 before_commit()
                 snapshot_id = commit.finish()
@@ -411,22 +409,22 @@ class Lake:
     def stream_checkpoint(self) -> StreamCheckpoint | None:
         """How far the change stream has been applied; null where none ever was."""
         with self._commits.reading() as conn:
-            return commits.stream_checkpoint(conn)
+            return stream_notes.stream_checkpoint(conn)
 
     def restaged(self) -> dict[str, int]:
         """By table, an LSN up to which the lake may hold rows that the stream still brings."""
         with self._commits.reading() as conn:
-            return commits.restaged(conn)
+            return stream_notes.restaged(conn)
 
     def take_term(self) -> int:
         """Begin to lead: the number of the term; whoever led before cannot commit any more."""
         with self._commits.commit() as commit:
-            return commits.take_term(commit.conn)
+            return stream_notes.take_term(commit.conn)
 
     def note_checkpoint(self, checkpoint: StreamCheckpoint) -> None:
         """Write down how far the stream is where nothing in it was for the lake; no snapshot is made."""
         with self._commits.reading() as conn:
-            commits.note_checkpoint(conn, checkpoint)
+            stream_notes.note_checkpoint(conn, checkpoint)
 
     def columns(self, table_name: str) -> dict[str, tuple[int, str]]:
         """DuckLake's number and DuckDB's type of each column that a table has now; none where there is no table."""
@@ -452,7 +450,7 @@ class Lake:
     def relation_notes(self) -> list[RelationNote]:
         """The shape of PostgreSQL's table that each lake table has followed last."""
         with self._commits.reading() as conn:
-            return commits.relation_notes(conn)
+            return stream_notes.relation_notes(conn)
 
     def ask_repair(self, table: Table, keys: Sequence[str]) -> int:
         """Ask whoever leads to make the rows of these keys as PostgreSQL's are; the wish's number."""
@@ -617,93 +615,31 @@ class Lake:
             yield cursor
 
     def _attach(self) -> None:
-        with self._catalog() as conn:
+        with place.catalog(self._settings, self._database_url, self._scrub) as conn:
+            recorded = place.recorded(conn)
             if self._read_only:
-                recorded = _recorded_path(conn)
                 if recorded is None:
                     raise LakeMissing("this database has no lake yet")
-                self.path = self._place(recorded)
+                self.path = place.of_files(self._settings, recorded)
                 self._attach_to(self._engine, read_only=True)
                 return
-            self._wait_for_setup(conn)
-            self.path = self._place(_recorded_path(conn))
-            self._make_folder()
+            place.wait_for_setup(conn, self._settings.lake.lock_timeout_s)
+            self.path = place.of_files(self._settings, place.recorded(conn))
+            place.make_folder(self.path)
             self._forget_level(conn)
             self._attach_to(self._engine, read_only=False)
             self._bring_up_to_date()
 
-    def _place(self, recorded: str | None) -> str:
-        """Where the files are, by the settings and by what the catalog says; a new lake gets a new folder."""
-        path = self._settings.lake_path
-        lakes = self._settings.lakes
-        if path is None and recorded is None:
-            # Never that of another: what no catalog of this database knows may be another database's.
-            path = str(lakes / str(uuid.uuid4()))
-        elif path is None:
-            # Lakes that were made before each had a folder of its own lie in `lakes` itself.
-            path = str(Path(recorded or ""))
-            if "://" in (recorded or "") or not Path(path).is_relative_to(lakes):
-                raise LakeUnavailable(
-                    f"the lake of this database lies in {recorded}, not in {lakes}",
-                    hint=f"Where its files are there, set CHRONOLAKE_LAKE_PATH={recorded}",
-                )
-        if path.startswith("s3://") and not self._settings.duckdb.enable_s3:
-            raise LakeUnavailable(f"the lake lies at {path}, but DUCKDB_ENABLE_S3 is off")
-        return path
-
-    def _make_folder(self) -> None:
-        if "://" in self.path:
-            return
-        try:
-            Path(self.path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LakeUnavailable(
-                f"the lake's folder {self.path} cannot be made: {error.strerror}",
-                hint="Set CHRONOLAKE_LAKE_PATH or CHRONOLAKE_HOME to a folder that can be written.",
-            ) from error
-
     def _attach_to(self, engine: Engine, *, read_only: bool) -> None:
-        wait_s = max(2, round(self._settings.database.connect_timeout_s))
-        try:
-            conninfo = make_conninfo(
-                self._database_url, application_name="chronolake lake", connect_timeout=wait_s
-            )
-        except psycopg.ProgrammingError as error:
-            raise LakeUnavailable(
-                f"the database's address cannot be read: {self._scrub(str(error))}"
-            ) from None
-        options = f"DATA_PATH {quoted(self.path)}, METADATA_SCHEMA {quoted(CATALOG_SCHEMA)}"
-        mode = "READ_ONLY" if read_only else "DATA_INLINING_ROW_LIMIT 0"
+        statement = place.attaching(
+            self._settings, self._database_url, self.path, self._scrub, read_only=read_only
+        )
         with self.errors_translated():
-            engine.execute(f"ATTACH {quoted('ducklake:postgres:' + conninfo)} AS lake ({options}, {mode})")
-
-    @contextmanager
-    def _catalog(self) -> Iterator[psycopg.Connection]:
-        """A connection of its own to the PostgreSQL that holds the catalog."""
-        try:
-            with psycopg.connect(
-                self._database_url,
-                autocommit=True,
-                connect_timeout=max(2, round(self._settings.database.connect_timeout_s)),
-            ) as conn:
-                yield conn
-        except psycopg.Error as error:
-            raise LakeUnavailable(
-                f"the lake's catalog cannot be reached: {self._scrub(str(error))}"
-            ) from None
-
-    def _wait_for_setup(self, conn: psycopg.Connection) -> None:
-        """Hold a lock until `conn` closes, so that of several processes one makes the lake."""
-        wait_ms = round(self._settings.lake.lock_timeout_s * 1000)
-        conn.execute("SELECT set_config('lock_timeout', %s, false)", [str(wait_ms)])
-        try:
-            conn.execute("SELECT pg_advisory_lock(%s)", [SETUP_LOCK])
-        except psycopg.errors.LockNotAvailable:
-            raise LakeBusy("another process has been making the lake for too long") from None
+            engine.execute(statement)
 
     def _forget_level(self, conn: psycopg.Connection) -> None:
         """Take back the level of zstd before another codec is set, which DuckLake has no call for."""
-        if self._settings.parquet.compression != "ZSTD" and _recorded_path(conn) is not None:
+        if self._settings.parquet.compression != "ZSTD" and place.recorded(conn) is not None:
             conn.execute(
                 f"DELETE FROM {CATALOG_SCHEMA}.ducklake_metadata WHERE key = 'parquet_compression_level'"
             )
@@ -770,13 +706,3 @@ class Lake:
             engine.close()
             raise
         return engine
-
-
-def _recorded_path(conn: psycopg.Connection) -> str | None:
-    """Where the catalog says that the files are; null where the database has no catalog."""
-    metadata = f"{CATALOG_SCHEMA}.ducklake_metadata"
-    held = conn.execute("SELECT to_regclass(%s)", [metadata]).fetchone()
-    if not (held and held[0]):
-        return None
-    row = conn.execute(f"SELECT value FROM {metadata} WHERE key = 'data_path'").fetchone()
-    return str(row[0]) if row else None

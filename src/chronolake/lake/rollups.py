@@ -20,12 +20,13 @@ from psycopg.types.json import Jsonb
 from chronolake.capture.columns import Table
 from chronolake.errors import ChronolakeError, LakeError, LakeUnavailable
 from chronolake.lake.changes import ChangeWriter, TableChanges
-from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, Commit, DataFile, live_files
+from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, Commit, live_files
 from chronolake.lake.engine import identifier
 from chronolake.lake.estimate import Estimate, estimated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.keys import keys_of
 from chronolake.lake.layout import layout_of
+from chronolake.lake.records import DataFile
 from chronolake.lake.rollup import CELL, Dimension, Rollup, RollupState, kept_as, states
 from chronolake.lake.schema import created
 from chronolake.lake.touched import touched

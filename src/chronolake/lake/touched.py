@@ -9,9 +9,9 @@ from pathlib import Path
 
 from psycopg import Connection
 
-from chronolake.lake.commit import LakeTable
 from chronolake.lake.engine import identifier, quoted
 from chronolake.lake.parquet import names_by_field
+from chronolake.lake.records import LakeTable
 
 #: Snapshots in between that only laid rows down otherwise.
 _MERGES = """

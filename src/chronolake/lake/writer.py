@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from chronolake.capture.columns import Table
 from chronolake.errors import LakeUnavailable, SchemaMismatch
-from chronolake.lake.commit import DataFile, LakeTable
 from chronolake.lake.files import FileWriter, Piece
 from chronolake.lake.keys import Keys, keys_of
 from chronolake.lake.layout import partition_keys, partition_names
 from chronolake.lake.order import parts_in_order
+from chronolake.lake.records import DataFile, LakeTable
 from chronolake.lake.staging import StagedBatch, read_staged
 
 #: Rows of one commit, up to which they become one file. Sixteen files of 600 rows cost more to write and to read

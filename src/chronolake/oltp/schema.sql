@@ -190,12 +190,27 @@ CREATE TABLE pages (
     extraction_timestamp timestamp without time zone NOT NULL,
     date_captured date NOT NULL,
     title text COLLATE "C",
-    text text COLLATE "C"
+    text text COLLATE "C",
+    simhash bigint,
+    mime_detected text COLLATE "C",
+    charset text COLLATE "C",
+    published date,
+    language_confidence real,
+    link_count integer,
+    author text COLLATE "C",
+    quality_reasons jsonb,
+    links text[] COLLATE "C",
+    -- The archive kept only a part of what the page was read from.
+    truncated boolean,
+    -- The capture's digest, by which other captures of the same payload are known.
+    payload_digest text COLLATE "C"
 );
 
 CREATE UNIQUE INDEX pages_domain_time_idx ON pages (domain, extraction_timestamp, page_id);
 ALTER TABLE pages REPLICA IDENTITY USING INDEX pages_domain_time_idx;
 CREATE INDEX pages_batch_idx ON pages USING brin (batch_id);
+CREATE INDEX pages_project_digest_idx ON pages (project_id, payload_digest);
+CREATE INDEX pages_project_content_idx ON pages (project_id, content_hash);
 
 CREATE VIEW content_analytics AS
 SELECT
@@ -211,8 +226,45 @@ SELECT
     quality_score,
     extraction_method,
     extraction_timestamp,
-    date_captured
+    date_captured,
+    simhash,
+    mime_detected,
+    charset,
+    published,
+    language_confidence,
+    link_count
 FROM pages;
+
+-- Payloads that gave no page. No foreign keys on the two tables below, as with pages.
+CREATE TABLE page_failures (
+    capture_id uuid PRIMARY KEY,
+    project_id integer NOT NULL,
+    kind text COLLATE "C" NOT NULL CHECK (kind IN (
+        'unsupported', 'no_text', 'empty', 'too_large', 'too_deep', 'timeout', 'memory', 'malformed', 'encrypted',
+        'crashed'
+    )),
+    detail text COLLATE "C" NOT NULL,
+    -- How often it was tried.
+    tries integer NOT NULL DEFAULT 1,
+    failed_at timestamp without time zone NOT NULL
+);
+
+CREATE INDEX page_failures_project_idx ON page_failures (project_id, kind);
+
+-- Captures that are to become no page, and why. An overridden decision stands for what was done in spite of it.
+CREATE TABLE extraction_decisions (
+    capture_id uuid PRIMARY KEY,
+    project_id integer NOT NULL,
+    reason text COLLATE "C" NOT NULL CHECK (reason IN (
+        'record_type', 'revisit', 'empty', 'status', 'static_asset', 'mime', 'list_page', 'size', 'duplicate',
+        'same_text', 'not_held', 'blocked', 'refused', 'unreadable', 'other_record', 'digest'
+    )),
+    detail text COLLATE "C" NOT NULL,
+    decided_at timestamp without time zone NOT NULL,
+    overridden boolean NOT NULL DEFAULT false
+);
+
+CREATE INDEX extraction_decisions_project_idx ON extraction_decisions (project_id, reason);
 
 -- Which database this is, where one home serves several. One row, drawn once and never changed.
 CREATE TABLE instance (
@@ -372,7 +424,8 @@ CREATE PUBLICATION chronolake FOR TABLE
     cdx_records,
     pages (
         page_id, project_id, batch_id, url, domain, content_hash, word_count, entity_count, language, quality_score,
-        extraction_method, extraction_timestamp, date_captured
+        extraction_method, extraction_timestamp, date_captured, simhash, mime_detected, charset, published,
+        language_confidence, link_count
     ),
     page_entities,
     search_history,

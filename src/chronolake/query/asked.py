@@ -35,6 +35,8 @@ class Asked:
     rolled: Plan | None = None
     #: rows of PostgreSQL that the lake's facts are joined to, as they were when the cache was asked
     live: Live | None = None
+    #: whether the answer that was kept is to be renewed before it is too old
+    ages: bool = False
 
     @property
     def chosen_freely(self) -> bool:

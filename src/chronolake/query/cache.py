@@ -102,19 +102,22 @@ class ResultCache:
 
     def newest(self, key: str, question: Question) -> tuple[Rows, Freshness] | None:
         """The newest answer of that name that was kept by `put_newest`, and how fresh it was; null where none is."""
-        fresh = self._fresh.get(key)
-        rows = None if fresh is None else self.in_memory(key, question)
-        if fresh is None or rows is None:
+        with self._lock:
+            fresh, packed = self._fresh.get(key), self._held.get(key)
+            if fresh is None or packed is None:
+                return None
+            self._held.move_to_end(key)
+        rows = _unpacked(packed, question)
+        if rows is None:
             return None
         metrics.CACHE_LOOKUPS.labels(outcome="lagging").inc()
         return rows, fresh
 
     def put_newest(self, key: str, question: Question, rows: Rows, fresh: Freshness) -> None:
-        """Keep the newest answer of that name, for those who allow a lag."""
+        """Keep the newest answer of that name, for those who allow a lag, unless a newer one is kept."""
         packed = _packed(rows, question)
         if len(packed) * _LARGEST_SHARE <= self._most:
-            self._into_memory(key, packed)
-            self._fresh[key] = fresh
+            self._into_memory(key, packed, fresh)
 
     def put(self, key: str, question: Question, rows: Rows) -> None:
         """Keep the rows under that name, unless they are too many for the memory that there is."""
@@ -133,8 +136,14 @@ class ResultCache:
                 self._held.move_to_end(key)
             return packed
 
-    def _into_memory(self, key: str, packed: bytes) -> None:
+    def _into_memory(self, key: str, packed: bytes, fresh: Freshness | None = None) -> None:
         with self._lock:
+            if fresh is not None:
+                known = self._fresh.get(key)
+                if known and known.as_of and fresh.as_of and known.as_of > fresh.as_of:
+                    # It took longer than one that was begun later.
+                    return
+                self._fresh[key] = fresh
             self._bytes += len(packed) - len(self._held.pop(key, b""))
             self._held[key] = packed
             while self._bytes > self._most:

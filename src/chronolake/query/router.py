@@ -77,6 +77,7 @@ class HybridQueryRouter:
         self._engines = Running(database=database, lake=lake, settings=settings.query, lake_error=lake_error)
         self._last_known = LastKnown()
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
+        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -145,6 +146,8 @@ class HybridQueryRouter:
                 tenant=tenant or scope,
             )
             answer = kept or await self._together(asked, tenant or asked.scope)
+            if asked.ages:
+                self._renew(asked, tenant or asked.scope)
             by_choice = answer.meta.engine is Engine.DUCKDB or answer.code is route.Reason.CHEAPER
             if asked.at is None and asked.chosen_freely and by_choice:
                 self._shadow_of(asked)
@@ -219,15 +222,26 @@ class HybridQueryRouter:
             return asked, None
         if not asked.chosen_freely:
             return replace(asked, live=self._live_of(asked)), None
+        # Who allows a lag is answered without PostgreSQL, save where names are joined as it has them now.
+        lagging = None if live_rows.is_hybrid(asked.statement) else self._lagging(asked)
+        return lagging or self._found(asked)
+
+    def _found(self, asked: Asked, *, anew: bool = False) -> tuple[Asked, Answer | None]:
+        """How the question is answered best, and its answer where the cache has it; `anew` of the lake as it is."""
+        question, values, scope, demand = asked.question, asked.values, asked.scope, asked.demand
         try:
             with self._postgres() as conn:
                 fresh = freshness.of_lake(conn)
                 self._last_known.remember(fresh)
                 live = live_rows.of_scope(conn, scope) if live_rows.is_hybrid(asked.statement) else None
                 asked = replace(asked, fresh=fresh, live=live)
-                kept = self._kept(asked) or self._lagging(asked)
+                kept = self._kept(asked)
                 if kept is not None:
+                    if demand.max_lag_s is not None:
+                        self._cache.put_newest(asked.key(None), question, kept.rows, fresh)
                     return asked, kept
+                if not anew and (lagging := self._lagging(asked)) is not None:
+                    return lagging
                 made = rollup_states(conn) if asked.can_be_told else []
         except (DatabaseUnavailable, EngineUnavailable) as error:
             asked = self._without_postgres(asked, error)
@@ -306,17 +320,20 @@ class HybridQueryRouter:
             raise _neither("what the lake holds is not known, or not fresh enough", error)
         return replace(asked, fresh=fresh, chosen=route.without_postgres(error.message, fresh.lag_s))
 
-    def _lagging(self, asked: Asked) -> Answer | None:
+    def _lagging(self, asked: Asked) -> tuple[Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
-        if asked.demand.max_lag_s is None or not asked.can_be_told:
+        if asked.demand.max_lag_s is None:
             return None
         found = self._cache.newest(asked.key(None), asked.question)
         if found is None:
             return None
-        rows, fresh = found[0], found[1].now()
-        if asked.demand.unmet(fresh) is not None:
+        rows, before = found
+        fresh = before.now()
+        if before.lag_s is None or fresh.lag_s is None or asked.demand.unmet(fresh) is not None:
             return None
-        return _answered(
+        # Half of the time for which it serves has passed: the next ones shall not have to wait.
+        ages = fresh.lag_s > (before.lag_s + asked.demand.max_lag_s) / 2
+        answer = _answered(
             asked.question.name,
             rows,
             route.cached_before(fresh.lag_s),
@@ -324,6 +341,27 @@ class HybridQueryRouter:
             asked.started,
             notes=asked.notes,
         )
+        return replace(asked, ages=ages), answer
+
+    def _renew(self, asked: Asked, tenant: Hashable) -> None:
+        """Answer the question anew in the background, unless that is done already."""
+        name = (id(asyncio.get_running_loop()), asked.key(None))
+        if name in self._renewing:
+            return
+        task = asyncio.ensure_future(
+            self._renewed(replace(asked, ages=False, started=time.perf_counter()), tenant)
+        )
+        self._renewing[name] = task
+        task.add_done_callback(lambda _: self._renewing.pop(name))
+
+    async def _renewed(self, asked: Asked, tenant: Hashable) -> None:
+        try:
+            asked, kept = await self._front.run(lambda: self._found(asked, anew=True), tenant=tenant)
+            if kept is None:
+                await self._together(asked, tenant)
+        except ChronolakeError as error:
+            # Who asks once it is too old is told.
+            _log.warning("query.not_renewed", question=asked.question.name, error=error.message)
 
     async def _together(self, asked: Asked, tenant: Hashable) -> Answer:
         """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
@@ -433,8 +471,7 @@ class HybridQueryRouter:
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
-            newest = asked.key(None)
-            self._cache.put_newest(newest, asked.question, rows, before)
+            self._cache.put_newest(asked.key(None), asked.question, rows, before)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return

@@ -20,13 +20,14 @@ _LOOKED_AT = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, decompressed in `body`; `url` is what was asked."""
+    """One answer, decompressed in `body`; `url` is what was asked. `cut`: the rest of it was left unread."""
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: BinaryIO
     size: int
+    cut: bool = False
 
     def head(self) -> bytes:
         """The beginning of the body."""
@@ -50,7 +51,10 @@ class Contents:
 
 
 class Unusable(Exception):
-    """A body that is not what was asked for; `outcome` is `MALFORMED`, or `TRUNCATED` where its end is missing."""
+    """A body that is not what was asked for; `outcome` is `MALFORMED`, or `TRUNCATED` where its end is missing.
+
+    `NOT_FOUND`: it says in its own way that there is no such thing, so that it is not asked for again.
+    """
 
     def __init__(self, outcome: Outcome, why: str) -> None:
         super().__init__(why)

@@ -11,9 +11,9 @@ import random
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -82,18 +82,34 @@ class _Failed(Exception):
         self.pause_s = pause_s
 
 
+@dataclass(frozen=True)
+class AsSent:
+    """Take the body as it is sent, codings and all, and no more than `most_bytes` of it: the rest is left unread.
+
+    So a payload is asked for, whose codings may be its own and not the archive's. `headers` go with the request.
+    """
+
+    most_bytes: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class _Spool:
     """The body of one answer on its way: decompressed, measured, bounded."""
 
-    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, most_bytes: int, as_sent: AsSent | None = None) -> None:
         self.sent = 0
         self.size = 0
+        #: whether no more is wanted, and more may come
+        self.cut = False
         self._file = file
         self._most_bytes = most_bytes
+        self._as_sent = as_sent
         self._unzip: zlib._Decompress | None = None
 
     def begin(self, encoding: str) -> None:
         """Take what comes as `encoding`: nothing or gzip, which is all that we say we accept."""
+        if self._as_sent is not None:
+            return
         if encoding in {"gzip", "x-gzip"}:
             self._unzip = zlib.decompressobj(31)
         elif encoding not in {"", "identity"}:
@@ -102,6 +118,12 @@ class _Spool:
     def take(self, data: bytes) -> None:
         """Take the next bytes as they were sent."""
         self.sent += len(data)
+        if self._as_sent is not None:
+            self.cut = self.sent > self._as_sent.most_bytes
+            data = data[: self._as_sent.most_bytes - self.size]
+            self._file.write(data)
+            self.size += len(data)
+            return
         while data:
             if self._unzip is None:
                 out, data = data, b""
@@ -125,6 +147,16 @@ class _Spool:
         """The body has ended: so must what it is compressed by."""
         if self._unzip is not None and self.sent and not self._unzip.eof:
             raise Unusable(Outcome.TRUNCATED, "its gzip data ends too early")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One request as it is asked for."""
+
+    host: str
+    url: str
+    reader: Reader
+    as_sent: AsSent | None
 
 
 class Asker:
@@ -153,8 +185,10 @@ class Asker:
         self._lock = threading.Lock()
 
     @contextmanager
-    def ask(self, url: str, reader: Reader) -> Iterator[Received]:
+    def ask(self, url: str, reader: Reader, as_sent: AsSent | None = None) -> Iterator[Received]:
         """The whole answer of `url`, valid within the block; tried several times.
+
+        With `as_sent` its body is what was sent, and may be cut off.
 
         Raises:
             SourceUnavailable: no answer that can be used came.
@@ -170,7 +204,7 @@ class Asker:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
             body = cast("BinaryIO", spooled)
             try:
-                received = asyncio.run(self._asked(host, url, reader, body))
+                received = asyncio.run(self._asked(_Wanted(host, url, reader, as_sent), body))
             except _Failed as failed:
                 raise failed.error from failed.__cause__
             except asyncio.CancelledError:
@@ -189,8 +223,8 @@ class Asker:
                 loop, task = self._running
                 loop.call_soon_threadsafe(task.cancel)
 
-    async def _asked(self, host: str, url: str, reader: Reader, body: BinaryIO) -> Received:
-        task = asyncio.ensure_future(self._tried(host, url, reader, body))
+    async def _asked(self, wanted: _Wanted, body: BinaryIO) -> Received:
+        task = asyncio.ensure_future(self._tried(wanted, body))
         with self._lock:
             self._running = asyncio.get_running_loop(), task
         if self._stopping.is_set():
@@ -201,7 +235,7 @@ class Asker:
             with self._lock:
                 self._running = None
 
-    async def _tried(self, host: str, url: str, reader: Reader, body: BinaryIO) -> Received:
+    async def _tried(self, wanted: _Wanted, body: BinaryIO) -> Received:
         backoff_s = self.settings.backoff_s
         async for tried in stamina.retry_context(
             on=self._worth_another,
@@ -214,19 +248,19 @@ class Asker:
             with tried:
                 body.seek(0)
                 body.truncate()
-                return await self._try(host, url, reader, body, retry=tried.num - 1)
+                return await self._try(wanted, body, retry=tried.num - 1)
         raise AssertionError("a last try that failed has raised")
 
-    async def _try(self, host: str, url: str, reader: Reader, body: BinaryIO, *, retry: int) -> Received:
+    async def _try(self, wanted: _Wanted, body: BinaryIO, *, retry: int) -> Received:
         """Wait for the host's turn and send one request."""
-        async with turn(file_of(self._folder, host)) as state:
+        async with turn(file_of(self._folder, wanted.host)) as state:
             now = self._clock.now().timestamp()
             state.breaker = next_state(state.breaker, Event.WANTED, now, breaker.MANNERS)
             wait_s = pace.wait_s(state.next_at, now, self.interval_s)
             if not state.breaker.lets_through or wait_s > pace.LONGEST_PAUSE_S:
-                raise self._held_back(url, state, now, retry)
+                raise self._held_back(wanted.url, state, now, retry)
             await asyncio.sleep(wait_s)
-            return await self._send(url, reader, body, state, retry=retry)
+            return await self._send(wanted, body, state, retry=retry)
 
     def _held_back(self, url: str, state: HostState, now: float, retry: int) -> _Failed:
         self._keep(Attempt(self.archive_source, Outcome.NOT_SENT, url, self._clock.now(), retry))
@@ -237,20 +271,19 @@ class Asker:
         message = f"{self.archive_source} {why}, so that it is not asked for {wait_s:.0f} s more"
         return _Failed(Outcome.NOT_SENT, SourceHeldBack(message, wait_s=wait_s))
 
-    async def _send(
-        self, url: str, reader: Reader, body: BinaryIO, state: HostState, *, retry: int
-    ) -> Received:
+    async def _send(self, wanted: _Wanted, body: BinaryIO, state: HostState, *, retry: int) -> Received:
+        url = wanted.url
         requested_at, started = self._clock.now(), self._clock.monotonic()
         state.next_at = pace.after_request(requested_at.timestamp(), self.interval_s)
-        spool = _Spool(body, self.settings.most_bytes)
+        spool = _Spool(body, self.settings.most_bytes, wanted.as_sent)
         status: int | None = None
         ended: float | None = None
         outcome, rows = Outcome.CANCELLED, None
         try:
-            status, headers = await self._fetch(url, spool)
+            status, headers = await self._fetch(wanted, spool)
             ended = self._clock.monotonic()
-            answer = Answer(url, status, headers, body, spool.size)
-            contents = self._looked_over(answer, reader)
+            answer = Answer(url, status, headers, body, spool.size, cut=spool.cut)
+            contents = self._looked_over(answer, wanted.reader)
             outcome, rows = contents.outcome, contents.rows
             return Received(answer, contents)
         except _Failed as failed:
@@ -289,19 +322,22 @@ class Asker:
         answer.body.seek(0)
         return contents
 
-    async def _fetch(self, url: str, spool: _Spool) -> tuple[int, httpx.Headers]:
+    async def _fetch(self, wanted: _Wanted, spool: _Spool) -> tuple[int, httpx.Headers]:
         """Send the request and spool the answer; its status and headers.
 
         Raises:
             _Failed: no whole answer came.
         """
-        status: int | None = None
+        url, status = wanted.url, None
+        # Whoever wants a payload as it was kept wants no coding of the archive's own around it.
+        accepted = "gzip" if wanted.as_sent is None else "identity"
+        more = {} if wanted.as_sent is None else wanted.as_sent.headers
         try:
             # The library's own limits are for each read: an archive that drips would never reach them.
             async with (
                 asyncio.timeout(self.settings.timeout_s),
                 httpx.AsyncClient(
-                    headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip"},
+                    headers={"User-Agent": self._user_agent, "Accept-Encoding": accepted, **more},
                     timeout=httpx.Timeout(self.settings.timeout_s, connect=_CONNECT_S),
                     verify=self._tls,
                 ) as client,
@@ -311,6 +347,8 @@ class Asker:
                 spool.begin(response.headers.get("Content-Encoding", "").strip().lower())
                 async for data in response.aiter_raw():
                     spool.take(data)
+                    if spool.cut:
+                        break
                 spool.end()
                 return status, response.headers
         except Unusable as unusable:
@@ -334,6 +372,11 @@ class Asker:
 
     def _unusable(self, url: str, status: int | None, unusable: Unusable) -> _Failed:
         said = f"the answer of {self.archive_source} cannot be used: {_printable(unusable.why)} ({url})"
+        if unusable.outcome is Outcome.NOT_FOUND:
+            # It was understood, and says that there is no such thing.
+            return _Failed(
+                unusable.outcome, SourceRefused(said, outcome=unusable.outcome.value, status=status)
+            )
         return self._unavailable(unusable.outcome, said, status)
 
     def _unavailable(self, outcome: Outcome, message: str, status: int | None) -> _Failed:

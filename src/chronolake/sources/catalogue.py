@@ -33,7 +33,7 @@ _PER_MINUTE = {
     Kind.TIMEMAP: timemap.PER_MINUTE,
 }
 #: Hosts whose limit is known: there the setting makes us slower only. Elsewhere whoever runs the server knows best.
-_PUBLIC = {"web.archive.org", "index.commoncrawl.org"}
+_PUBLIC = {"web.archive.org", "index.commoncrawl.org", "data.commoncrawl.org"}
 _NO_LIMIT = 60_000.0
 
 
@@ -88,12 +88,31 @@ def held_back_s(asked: Archive, settings: Settings, now: float) -> float:
 
 def asker_of(asked: Archive, settings: Settings, recorder: Recorder, clock: Clock) -> Asker:
     """Who asks that archive, with its manners."""
-    limit = _PER_MINUTE[asked.kind]
-    if settings.archives.per_minute is not None and urlsplit(asked.base).hostname not in _PUBLIC:
-        limit = _NO_LIMIT
-    return Asker(
+    return asker_at(
+        asked.base,
         archive_source=asked.archive_source,
-        limit_per_minute=limit,
+        per_minute=_PER_MINUTE[asked.kind],
+        settings=settings,
+        recorder=recorder,
+        clock=clock,
+    )
+
+
+def asker_at(
+    base: str,
+    *,
+    archive_source: str,
+    per_minute: float,
+    settings: Settings,
+    recorder: Recorder,
+    clock: Clock,
+) -> Asker:
+    """Who asks the host of `base`, `per_minute` at most where the setting does not say otherwise."""
+    if settings.archives.per_minute is not None and urlsplit(base).hostname not in _PUBLIC:
+        per_minute = _NO_LIMIT
+    return Asker(
+        archive_source=archive_source,
+        limit_per_minute=per_minute,
         settings=settings.archives,
         folder=states_folder(settings),
         recorder=recorder,

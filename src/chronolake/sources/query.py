@@ -3,6 +3,7 @@
 import calendar
 import re
 from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -125,6 +126,20 @@ class Query:
         A capture's second is all that most indexes know, so the last second belongs to the range to its end.
         """
         return _micros(self.start, 0), _micros(self.end, 999_999)
+
+
+def span(start: str | None, end: str | None) -> tuple[datetime | None, datetime | None]:
+    """First and last instant that two times of 4 to 14 digits mean, UTC without a zone; null where one is open.
+
+    Raises:
+        ArchiveQueryInvalid: one is no time.
+    """
+    first, last = _micros(_bound(start, last=False), 0), _micros(_bound(end, last=True), 999_999)
+    return _instant(first), _instant(last)
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else datetime(1970, 1, 1) + timedelta(microseconds=micros)  # noqa: DTZ001  # UTC
 
 
 def _micros(time: str | None, more: int) -> int | None:

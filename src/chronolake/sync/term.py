@@ -72,7 +72,8 @@ HURRY_S = 1.0
 IDLE_S = 0.1
 #: How often the checkpoint is noted and the server told of it, if nothing else makes us.
 CONFIRM_S = 1.0
-#: WAL that the slot may keep before the server is asked to let go of what is behind us.
+#: WAL that the slot may keep before the server is asked to let go of what is behind us; so much more of it makes us
+#: tell the server sooner.
 KEPT_BYTES = 16 << 20
 #: How often the leader looks whether somebody asked for a repair.
 REPAIRS_S = 0.5
@@ -124,6 +125,7 @@ class Term:
         self._stretch_since = 0.0
         self._stretch_began = 0.0
         self._told_at = 0.0
+        self._told_wal_lsn = checkpoint.lsn
         self._looked_at = 0.0
         self._slot = slot
         #: whether the server lets us ask it to
@@ -445,7 +447,8 @@ class Term:
     def _tell(self, *, hurried: bool) -> None:
         """Note how far the stream is where nothing in it was for the lake; the server may forget what is behind us."""
         now = time.monotonic()
-        due = hurried or now - self._told_at >= CONFIRM_S
+        # A vacuum of a large table writes in a second what else takes minutes, and the slot would keep all of it.
+        due = hurried or now - self._told_at >= CONFIRM_S or self._wal_lsn - self._told_wal_lsn >= KEPT_BYTES
         if due and not self._stretch.transactions:
             self._checkpoint = replace(
                 self._checkpoint, lsn=max(self._watermark, self._checkpoint.lsn), noted_at=self._clock.now()
@@ -458,7 +461,7 @@ class Term:
         behind = bool(self._pending) and parse_lsn(self._pending[-1].message_lsn or "0/0") >= self._watermark
         if due or behind or self._receiver.reply_wanted:
             self._receiver.confirm(self._checkpoint.lsn)
-            self._told_at = now
+            self._told_at, self._told_wal_lsn = now, self._wal_lsn
 
     def _new_stretch(self) -> Stretch:
         return Stretch(

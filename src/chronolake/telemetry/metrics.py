@@ -49,6 +49,27 @@ ARCHIVE_REQUESTS = _declare(
     "requests",
     ("source", "outcome"),
 )
+EXTRACTED = _declare(
+    Counter,
+    "chronolake_extract_payloads_total",
+    "Payloads read, by outcome: page, or the kind of the failure.",
+    "payloads",
+    ("outcome",),
+)
+EXTRACT_SECONDS = _declare(
+    Histogram,
+    "chronolake_extract_duration_seconds",
+    "Time from handing a payload to a worker process to its answer.",
+    "seconds",
+    buckets=_QUERY_SECONDS,
+)
+PAGES = _declare(
+    Counter,
+    "chronolake_pages_total",
+    "Captures on their way to pages by outcome: extracted, failed, filtered, not_fetched.",
+    "captures",
+    ("outcome",),
+)
 LEDGER_PENDING = _declare(
     Gauge, "chronolake_ledger_pending_batches", "Batches in the ledger that the lake lacks.", "batches"
 )

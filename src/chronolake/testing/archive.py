@@ -2,7 +2,8 @@
 
 It speaks several dialects over the same captures: the Wayback CDX API (`/cdx`), a CDX server of pywb's kind
 (`/index`), Common Crawl's index API (`/collinfo.json`) and TimeMaps of single URLs, in JSON (`/timemap`) and as
-links in pages (`/links`). It stands in for archives alone: whoever asks it is the real thing, over real sockets.
+links in pages (`/links`). Payloads it serves by raw replay (`/web/<timestamp>id_/<URL>`) and by ranges of files
+(`/warcs/`). It stands in for archives alone: whoever asks it is the real thing, over real sockets.
 """
 
 import gzip
@@ -28,6 +29,8 @@ _COLUMNS = ["urlkey", "timestamp", "original", "mimetype", "statuscode", "digest
 #: Two crawls, and the year in which the newer one begins: each capture is in one of them.
 _CRAWLS = ("CC-MAIN-2021-31", "CC-MAIN-2019-2020")
 _NEWER_FROM = "2021"
+_REPLAY = re.compile(r"/web/([0-9]{14})id_/(.+)")
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)")
 
 
 class Fault(StrEnum):
@@ -68,12 +71,30 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Replayed:
+    """A captured answer: its body as it was sent, and its header."""
+
+    body: bytes
+    status: int = 200
+    header: tuple[tuple[str, str], ...] = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+@dataclass(frozen=True)
 class Asked:
     """One request as it came: path and query undecoded, when, and the headers that tell who asks."""
 
     target: str
     at: float
     user_agent: str
+
+
+@dataclass(frozen=True)
+class Payload:
+    """An answer as it is sent, with the header fields that go beside its length."""
+
+    status: int
+    body: bytes
+    header: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -89,6 +110,10 @@ class WebArchive:
     loose: bool = False
     #: rows of a page of the Common Crawl API
     page_rows: int = 100
+    #: files that ranges are served of, by name
+    files: dict[str, bytes] = field(default_factory=dict)
+    #: answers that are replayed, by timestamp and URL
+    replays: dict[tuple[str, str], Replayed] = field(default_factory=dict)
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: threading.Event = field(default_factory=threading.Event)
@@ -151,6 +176,24 @@ class WebArchive:
                 found = [made for made in self._found(query) if (made.timestamp >= _NEWER_FROM) == newer]
                 return self._commoncrawl(found, query)
         return 404, b"<html>no such page</html>"
+
+    def payload(self, path: str, asked_range: str | None) -> Payload | None:
+        """What is answered to a request for a payload; null where it is none."""
+        if path.startswith("/warcs/"):
+            data = self.files.get(path.removeprefix("/warcs/"))
+            return Payload(404, b"no such file") if data is None else _ranged(data, asked_range)
+        captured = _REPLAY.fullmatch(path)
+        if captured is None:
+            return None
+        timestamp, url = captured[1], captured[2]
+        if (found := self.replays.get((timestamp, url))) is not None:
+            memento = ("Memento-Datetime", _http_date(timestamp))
+            return Payload(found.status, found.body, (*found.header, memento))
+        others = [when for when, of in self.replays if of == url]
+        if others:
+            nearest = min(others, key=lambda when: abs(int(when) - int(timestamp)))
+            return Payload(302, b"", (("Location", f"{self.base}/web/{nearest}id_/{url}"),))
+        return Payload(404, b"not in the archive")
 
     def _found(self, query: dict[str, str]) -> list[Made]:
         first, last = ("", "9") if self.loose else (query.get("from", ""), query.get("to", "9"))
@@ -223,6 +266,18 @@ class WebArchive:
         return 200, (",\n".join(lines) + "\n").encode()
 
 
+def _ranged(data: bytes, asked_range: str | None) -> Payload:
+    """A range of a file, as RFC 9110, 14 has it; the whole file where none was asked for."""
+    match = _RANGE.fullmatch(asked_range or "")
+    if match is None:
+        return Payload(200, data)
+    first, last = int(match[1]), min(int(match[2]), len(data) - 1)
+    if first >= len(data):
+        return Payload(416, b"", (("Content-Range", f"bytes */{len(data)}"),))
+    told = ("Content-Range", f"bytes {first}-{last}/{len(data)}")
+    return Payload(206, data[first : last + 1], (told,))
+
+
 def _http_date(timestamp: str) -> str:
     at = datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     return format_datetime(at, usegmt=True)
@@ -274,6 +329,13 @@ _REFUSALS: dict[Fault | None, tuple[int, bytes, str | None]] = {
 }
 
 
+def _harmed(body: bytes, fault: Fault | None) -> tuple[bytes, int]:
+    """A body and the length that is said of it."""
+    if fault is Fault.CUT:
+        return body[: len(body) // 2], len(body)
+    return body, len(body) // 2 if fault is Fault.SHORT_LENGTH else len(body)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Answers one request of a `WebArchive`."""
 
@@ -301,6 +363,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_whole_or_cut(fault)
 
     def _answer_whole_or_cut(self, fault: Fault | None) -> None:
+        payload = self.web_archive.payload(self.path, self.headers.get("Range"))
+        if payload is not None:
+            self._send_payload(payload, fault)
+            return
         split = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         # A TimeMap's address ends in the URL that it is about, question mark and all.
@@ -310,12 +376,13 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.GZIP_CUT:
             # Of its last eight bytes, checksum and length, so that all that it holds comes out.
             packed = packed[:-4]
-        length = len(packed)
-        if fault is Fault.CUT:
-            packed = packed[: length // 2]
-        elif fault is Fault.SHORT_LENGTH:
-            length //= 2
-        self._send(status, packed, length=length, packed=True)
+        packed, length = _harmed(packed, fault)
+        self._send(status, packed, length=length, header=(("Content-Encoding", "gzip"),))
+
+    def _send_payload(self, payload: Payload, fault: Fault | None) -> None:
+        body = payload.body[:-4] if fault is Fault.GZIP_CUT else payload.body
+        body, length = _harmed(body, fault)
+        self._send(payload.status, body, length=length, header=payload.header)
 
     def _send(
         self,
@@ -323,13 +390,13 @@ class _Handler(BaseHTTPRequestHandler):
         body: bytes,
         *,
         length: int | None = None,
-        packed: bool = False,
+        header: Sequence[tuple[str, str]] = (),
         retry_after: str | None = None,
     ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if length is None else length))
-        if packed:
-            self.send_header("Content-Encoding", "gzip")
+        for name, value in header:
+            self.send_header(name, value)
         if retry_after is not None:
             self.send_header("Retry-After", retry_after)
         # One request a connection, so that a cut body ends in a closed connection.

@@ -20,8 +20,8 @@ from chronolake import faults
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.clock import ManualClock
 from chronolake.lake.changes import TableChanges
-from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.compaction import COMPACTION_LOCK, Kind, Limits
+from chronolake.lake.stream_notes import StreamCheckpoint
 
 #: As the real ones, but so small that a test reaches each of them.
 SMALL = Limits(rows=4000, files=12, fan_in=3)

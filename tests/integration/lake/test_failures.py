@@ -8,7 +8,7 @@ import pytest
 
 from chronolake.errors import LakeBusy, LakeError, LakeUnavailable, StorageFull
 from chronolake.lake import Lake
-from chronolake.lake.lake import SETUP_LOCK
+from chronolake.lake.place import SETUP_LOCK
 
 COUNT = "SELECT count(*) FROM cdx_records"
 

@@ -11,9 +11,9 @@ from chronolake.capture.columns import CDX_RECORDS
 from chronolake.errors import LakeError
 from chronolake.lake import estimate
 from chronolake.lake.changes import TableChanges
-from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.compaction import Limits
 from chronolake.lake.rollup import Combine, Dimension, Measure, Rollup
+from chronolake.lake.stream_notes import StreamCheckpoint
 
 COUNTED = Measure("m1", "count(*)", Combine.SUM)
 MONTH = "CAST(date_trunc('month', \"timestamp\") AS DATE)"

@@ -10,9 +10,9 @@ import pytest
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.lake import Wanted
 from chronolake.lake.changes import TableChanges
-from chronolake.lake.commit import StreamCheckpoint
 from chronolake.lake.compaction import Limits
 from chronolake.lake.scan import PATCHED_FILES
+from chronolake.lake.stream_notes import StreamCheckpoint
 
 COLUMNS = ("id", "domain", "timestamp", "content_length")
 SMALL = Limits(rows=4000, files=12, fan_in=3)

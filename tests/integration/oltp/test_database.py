@@ -16,6 +16,8 @@ from chronolake.errors import (
     MigrationFailed,
     Retry,
 )
+from chronolake.extract import FailureKind
+from chronolake.ingest import OVERRIDABLE
 from chronolake.oltp import Database, current_lsn, migrate
 from chronolake.oltp.embedded import EmbeddedServer
 from chronolake.settings import load
@@ -141,6 +143,8 @@ def test_a_column_added_to_a_table_that_lists_none_is_published_by_itself(databa
     [
         ("archive_request_attempts_outcome_check", Outcome),
         ("page_entities_kind_check", EntityKind),
+        ("page_failures_kind_check", FailureKind),
+        ("extraction_decisions_reason_check", OVERRIDABLE),
     ],
 )
 def test_postgresql_takes_the_words_that_the_code_has(database, constraint, words):

@@ -200,6 +200,55 @@ def test_who_allows_a_lag_gets_the_newest_answer_there_is(
     assert ask(max_lag_s=600).rows == now.rows
 
 
+def test_who_allows_a_lag_asks_postgresql_nothing(make_router, lake, database, filled, follow, monkeypatch):
+    router = make_router(lake)
+    follow()
+
+    def ask():
+        return asyncio.run(router.ask("source_attempts", {}, scope=Scope.everything(), max_lag_s=600))
+
+    first = ask()
+
+    def refuse():
+        raise AssertionError("PostgreSQL was asked")
+
+    monkeypatch.setattr(database, "glance", refuse)
+    again = ask()
+    assert again.meta.cached
+    assert again.rows == first.rows
+
+
+def test_a_kept_answer_is_renewed_before_it_is_too_old(make_router, lake, filled, append_attempts, follow):
+    router = make_router(lake)
+    follow()
+    allowed_s = 4.0
+
+    async def asked():
+        answer = await router.ask("source_attempts", {}, scope=Scope.everything(), max_lag_s=allowed_s)
+        return answer.rows, answer.meta
+
+    async def story():
+        first, _ = await asked()
+        await asyncio.to_thread(append_attempts)
+        await asyncio.to_thread(follow)
+        while (found := await asked())[1].lag_s <= allowed_s / 2 or found[0] != first:
+            # It is too old for nobody yet, and so nobody has waited for another.
+            assert found[1].cached
+            if found[0] != first:
+                return found[0]
+            await asyncio.sleep(0.05)
+        # Whoever finds it old gets it still; another is on its way.
+        assert found[0] == first
+        while (found := await asked())[0] == first:
+            assert found[1].cached
+            await asyncio.sleep(0.01)
+        assert found[1].cached
+        return found[0]
+
+    renewed = asyncio.run(story())
+    assert renewed == asyncio.run(router.ask("source_attempts", {}, scope=Scope.everything())).rows
+
+
 def test_a_scope_sees_domains_through_captures_so_that_both_decide(filled):
     question = dataclasses.replace(TIMELINE, name="of_domains")
     question.__dict__["tree"] = sqlglot.parse_one("SELECT count(*) FROM domains", read="duckdb")

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from chronolake.lake.commit import LakeTable, LiveFile
 from chronolake.lake.compaction import Kind, Limits, Merge, plan
+from chronolake.lake.records import LakeTable, LiveFile
 from chronolake.settings import Layout
 
 HELD = LakeTable(1, {}, 7, Layout.BUCKET, "main/t/")

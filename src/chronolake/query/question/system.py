@@ -1,6 +1,5 @@
 """Questions about the system itself."""
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -71,7 +70,7 @@ class UsageRow(Row):
 class SeriesRow(Row):
     """One period of a metric in one process."""
 
-    period: Annotated[datetime, Field(description="first instant of the period, UTC")]
+    period: Annotated[Moment, Field(description="first instant of the period, UTC")]
     process: Process
     labels: Labels
     samples: Annotated[int, Field(description="values that were written down, which are those that changed")]

@@ -19,7 +19,7 @@ _ARC_LINE = re.compile(rb"([^\r\n]*?) ([0-9a-fA-F.:]+|-) ([0-9]{8,20}) ([^\r\n]*
 #: A header longer than this is none.
 _MOST_HEADER = 1 << 20
 #: Bytes at the start of a block in which the HTTP header is looked for.
-_HTTP_BYTES = 64 * 1024
+HTTP_BYTES = 64 * 1024
 _WARC_START = re.compile(rb"(?:^|\n)(WARC/[01]\.[0-9]+\r?\n)")
 #: A length of more digits is none: no file has an exabyte.
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -35,7 +35,7 @@ class Found:
     raw: bytes
 
 
-class _Reader:
+class Reader:
     """A source with a place, from which headers and blocks are taken."""
 
     def __init__(self, source: Source) -> None:
@@ -44,11 +44,13 @@ class _Reader:
         self.place = 0
 
     def peek(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end; they stay to be taken."""
         while len(self._held) < size and (data := self._source.read(1 << 20)):
             self._held += data
         return bytes(self._held[:size])
 
     def take(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end."""
         data = self.peek(size)
         del self._held[: len(data)]
         self.place += len(data)
@@ -66,7 +68,7 @@ class _Reader:
         size = 4096
         while True:
             data = self.peek(size)
-            end = _end_of_header(data)
+            end = end_of_header(data)
             if end is not None:
                 return self.take(end)
             if len(data) < size or size > _MOST_HEADER:
@@ -94,7 +96,8 @@ class _Reader:
         return bool(data)
 
 
-def _end_of_header(data: bytes) -> int | None:
+def end_of_header(data: bytes) -> int | None:
+    """Where the header ends that `data` begins with, its empty line included; null where it does not."""
     ends = [
         place + len(mark) for mark in (b"\r\n\r\n", b"\n\n", b"\n\r\n") if (place := data.find(mark)) >= 0
     ]
@@ -103,7 +106,7 @@ def _end_of_header(data: bytes) -> int | None:
 
 def warc_records(source: Source, name: str) -> Iterator[Found]:
     """The captures of a WARC file, and what could not be read of it."""
-    reader = _Reader(source)
+    reader = Reader(source)
     position = 0
     # Only after a line end may a record begin: what else is there belongs to a block whose length was too short.
     ended = True
@@ -126,19 +129,17 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
             if not reader.to_next(_WARC_START):
                 return
             continue
-        fields = _fields(header)
-        length = _length(fields.get("content-length"))
+        fields = fields_of(header)
+        length = length_of(fields.get("content-length"))
         record_type = fields.get("warc-type", "").lower()
-        http = reader.peek(min(length or 0, _HTTP_BYTES)) if length else b""
+        http = reader.peek(min(length or 0, HTTP_BYTES)) if length else b""
         passed = reader.skip(length or 0)
         ended = reader.peek(1) in {b"\r", b"\n"}
         if not record_type:
             yield Found(position, Refused(Reason.RECORD, "the record has no WARC-Type"), header)
         elif record_type in _CAPTURES:
             row = _warc_row(fields, record_type, http, name_of(PurePath(name).name))
-            if not source.compressed:
-                row["offset"] = str(place)
-                row["length"] = str(reader.place - place)
+            row |= _place(source, place, reader.place - place)
             yield Found(position, row, header)
         if passed < (length or 0):
             return
@@ -146,7 +147,16 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
             return
 
 
-def _fields(header: bytes) -> dict[str, str]:
+def _place(source: Source, place: int, length: int) -> dict[str, str | None]:
+    """Where a record lies in its file: the member that begins with it, where the file is compressed."""
+    if not source.compressed:
+        return {"offset": str(place), "length": str(length)}
+    begins = source.member_at(place)
+    return {} if begins is None else {"offset": str(begins)}
+
+
+def fields_of(header: bytes) -> dict[str, str]:
+    """The fields of a header by their names in small letters; of one that comes twice the first."""
     fields: dict[str, str] = {}
     last = ""
     for line in header.decode("utf-8", "chronolake-percent").splitlines()[1:]:
@@ -160,12 +170,13 @@ def _fields(header: bytes) -> dict[str, str]:
     return fields
 
 
-def _length(text: str | None) -> int | None:
+def length_of(text: str | None) -> int | None:
+    """The length that a field says; null where it says none."""
     return int(text) if text is not None and _LENGTH.fullmatch(text) else None
 
 
 def _warc_row(fields: Mapping[str, str], record_type: str, block: bytes, name: str) -> dict[str, str | None]:
-    status, http = _http(block)
+    status, http = http_of(block)
     mime = http.get("content-type") if status is not None else fields.get("content-type")
     url = fields.get("warc-target-uri", "")
     if url.startswith("<") and url.endswith(">"):
@@ -173,8 +184,8 @@ def _warc_row(fields: Mapping[str, str], record_type: str, block: bytes, name: s
     return {
         "url": url or None,
         "timestamp": fields.get("warc-date"),
-        "mime_type": _plain(mime),
-        "charset": _charset(mime),
+        "mime_type": plain_mime(mime),
+        "charset": charset_of(mime),
         "mime_detected": fields.get("warc-identified-payload-type"),
         "status": status,
         "digest": fields.get("warc-payload-digest"),
@@ -186,30 +197,32 @@ def _warc_row(fields: Mapping[str, str], record_type: str, block: bytes, name: s
     }
 
 
-def _http(block: bytes) -> tuple[str | None, dict[str, str]]:
+def http_of(block: bytes) -> tuple[str | None, dict[str, str]]:
     """Status and header fields of an HTTP answer; a null status where the block is none."""
     match = _STATUS.match(block)
     if match is None:
         return None, {}
-    return (match[1] or match[2]).decode(), _fields(block[: _end_of_header(block)])
+    return (match[1] or match[2]).decode(), fields_of(block[: end_of_header(block)])
 
 
-def _plain(mime: str | None) -> str | None:
+def plain_mime(mime: str | None) -> str | None:
+    """A media type without its parameters."""
     return mime.partition(";")[0].strip() or None if mime else None
 
 
-def _charset(mime: str | None) -> str | None:
+def charset_of(mime: str | None) -> str | None:
+    """The charset among the parameters of a media type."""
     match = re.search(r"charset=[\"']?([\w.:-]+)", mime or "", re.IGNORECASE)
     return match[1] if match else None
 
 
 def arc_records(source: Source, name: str) -> Iterator[Found]:
     """The captures of an ARC file, version 1 or 2, and what could not be read of it."""
-    reader = _Reader(source)
+    reader = Reader(source)
     position = 0
     while reader.past_newlines():
-        line = reader.peek(_HTTP_BYTES).partition(b"\n")[0] + b"\n"
-        fields = _arc_fields(line)
+        line = reader.peek(HTTP_BYTES).partition(b"\n")[0] + b"\n"
+        fields = arc_fields(line)
         if fields is None:
             position += 1
             yield Found(position, Refused(Reason.RECORD, "no ARC record begins here"), line)
@@ -219,14 +232,14 @@ def arc_records(source: Source, name: str) -> Iterator[Found]:
         place = reader.place
         reader.skip(len(line))
         # A length that is none says nothing about the capture; where the next record begins is then looked for.
-        length = _length(fields["length"]) or 0
+        length = length_of(fields["length"]) or 0
         if fields["url"].startswith("filedesc:"):
-            if _length(fields["length"]) is None:
+            if length_of(fields["length"]) is None:
                 reader.header()
             reader.skip(length)
             continue
         position += 1
-        status, http = _http(reader.peek(min(length, _HTTP_BYTES)))
+        status, http = http_of(reader.peek(min(length, HTTP_BYTES)))
         passed = reader.skip(length)
         if passed < length and not status:
             yield Found(position, Refused(Reason.TRUNCATED, "the file ends within the record"), line)
@@ -235,19 +248,18 @@ def arc_records(source: Source, name: str) -> Iterator[Found]:
             "url": fields["url"],
             "ip": fields["ip"],
             "timestamp": fields["timestamp"],
-            "mime_type": _plain(fields["mime"]),
+            "mime_type": plain_mime(fields["mime"]),
             "status": status,
             "redirect_url": http.get("location"),
-            "charset": _charset(http.get("content-type")),
+            "charset": charset_of(http.get("content-type")),
             "record_type": "dns" if fields["url"].startswith("dns:") else "response",
             "filename": name_of(PurePath(name).name),
         }
-        if not source.compressed:
-            row |= {"offset": str(place), "length": str(reader.place - place)}
+        row |= _place(source, place, reader.place - place)
         yield Found(position, row, line)
 
 
-def _arc_fields(line: bytes) -> dict[str, str] | None:
+def arc_fields(line: bytes) -> dict[str, str] | None:
     """`URL IP date mime length`, or version 2 with status, checksum, location, offset and file before length."""
     words = line.decode("utf-8", "chronolake-percent").strip().split(" ")
     time = next((n for n in range(2, len(words)) if re.fullmatch(r"[0-9]{8,20}", words[n])), None)

@@ -7,6 +7,7 @@ import bz2
 import glob
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _GZIP, _BZIP2, _ZSTD = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"
 #: A skippable frame, as a WARC's dictionary stands in (RFC 8878, 3.1.2): 0x50 to 0x5F before these.
 _SKIPPABLE_ZSTD = b"\x2a\x4d\x18"
 _FEXTRA = 4
+#: Beginnings of compressed members that are remembered: more than lie in what is read ahead.
+_MEMBERS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,18 @@ class Source:
         self._pieces = self._decompressed()
         self._held = bytearray()
         self._ended = False
+        self._given = 0
+        #: where members begin: in the stream, and on the disk
+        self._begun: deque[tuple[int, int]] = deque(maxlen=_MEMBERS)
+
+    def member_at(self, place: int) -> int | None:
+        """Where on the disk the member begins whose data begin at `place` of the stream; null where none does.
+
+        Places that are asked for must not go back.
+        """
+        while self._begun and self._begun[0][0] < place:
+            self._begun.popleft()
+        return self._begun[0][1] if self._begun and self._begun[0][0] == place else None
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end; they stay to be read."""
@@ -163,6 +178,7 @@ class Source:
             self._ended = True
             return False
         self._held += piece
+        self._given += len(piece)
         return True
 
     def _raw(self) -> bytes:
@@ -203,6 +219,7 @@ class Source:
             if last != b"\n" and not cut_anywhere:
                 yield b"\n"
                 last = b"\n"
+            self._begun.append((self._given, self.taken - len(data)))
             member = zlib.decompressobj(31)
             while not member.eof:
                 try:
@@ -226,6 +243,7 @@ class Source:
     def _members(self, data: bytes, make: Callable[[], "_Member"]) -> Iterator[bytes]:
         self.compressed = True
         while data or (data := self._raw()):
+            self._begun.append((self._given, self.taken - len(data)))
             member = make()
             while not member.eof:
                 if member.needs_input and not data and not (data := self._raw()):

@@ -1,22 +1,23 @@
 -- Count captures by character set.
 -- Letters are made small one by one: lower() goes beyond ASCII on one engine only.
-WITH named AS (
+WITH counted AS (
 SELECT
     nullif(
         translate(trim(charset, ' '), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), ''
-    ) AS charset,
-    domain,
-    content_length
-FROM cdx_records
-WHERE "timestamp" BETWEEN $start AND $end
-)
-SELECT
-    charset,
+    ) AS named,
     count(*) AS captures,
-    CAST(count(*) AS DOUBLE) / CAST(sum(count(*)) OVER () AS DOUBLE) AS share,
     count(DISTINCT domain) AS domains,
     CAST(sum(content_length) AS BIGINT) AS bytes
-FROM named
-GROUP BY charset
+FROM cdx_records
+WHERE "timestamp" BETWEEN $start AND $end
+GROUP BY 1
+)
+SELECT
+    named AS charset,
+    captures,
+    CAST(captures AS DOUBLE) / CAST(sum(captures) OVER () AS DOUBLE) AS share,
+    domains,
+    bytes
+FROM counted
 ORDER BY captures DESC, charset NULLS LAST
 LIMIT $limit

@@ -1,20 +1,6 @@
 -- Compare the methods of extraction by what they made of pages.
 -- Scores are summed up as whole millionths: a sum of fractions depends on its order, which no engine promises.
-WITH scored AS (
-SELECT
-    extraction_method,
-    word_count,
-    entity_count,
-    language,
-    extraction_timestamp,
-    CASE
-        WHEN quality_score BETWEEN 0 AND 1
-            THEN CAST(floor(CAST(quality_score AS DOUBLE) * 1000000 + 0.5) AS BIGINT)
-    END AS millionths
-FROM content_analytics
-WHERE extraction_timestamp BETWEEN $start AND $end
-),
-counted AS (
+WITH counted AS (
 SELECT
     extraction_method,
     count(*) AS pages,
@@ -23,11 +9,19 @@ SELECT
     percentile_disc([0.5, 0.95]) WITHIN GROUP (ORDER BY word_count) AS word_counts,
     CAST(sum(entity_count) AS BIGINT) AS entities,
     count(*) FILTER (WHERE language IS NOT NULL) AS with_language,
-    count(millionths) AS scored,
-    CAST(sum(millionths) AS DOUBLE) / nullif(count(millionths), 0) / 1000000 AS mean_quality,
+    count(*) FILTER (WHERE quality_score BETWEEN 0 AND 1) AS scored,
+    CAST(
+        sum(
+            CASE
+                WHEN quality_score BETWEEN 0 AND 1
+                    THEN CAST(floor(CAST(quality_score AS DOUBLE) * 1000000 + 0.5) AS BIGINT)
+            END
+        ) AS BIGINT
+    ) AS millionths,
     min(extraction_timestamp) AS first,
     max(extraction_timestamp) AS last
-FROM scored
+FROM content_analytics
+WHERE extraction_timestamp BETWEEN $start AND $end
 GROUP BY extraction_method
 )
 SELECT
@@ -41,7 +35,7 @@ SELECT
     entities,
     with_language,
     scored,
-    mean_quality,
+    CAST(millionths AS DOUBLE) / nullif(scored, 0) / 1000000 AS mean_quality,
     first,
     last
 FROM counted
