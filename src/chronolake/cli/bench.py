@@ -127,7 +127,9 @@ def questions(
 ) -> None:
     """Measure the questions as users meet them, over HTTP, and judge them by what they must reach."""
     if find_spec("aiohttp") is None:
-        raise SettingsError("the package aiohttp is not installed", hint="Install the extra: chronolake[bench]")
+        raise SettingsError(
+            "the package aiohttp is not installed", hint="Install the extra: chronolake[bench]"
+        )
     from chronolake.bench import questioning  # noqa: PLC0415
 
     report = questioning.run(
