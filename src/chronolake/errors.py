@@ -13,12 +13,21 @@ ChronolakeError
 │   ├── ArchiveQueryInvalid      nothing that an archive can be asked, or not this one
 │   ├── SessionUnknown           no scrape session of that number
 │   ├── SessionBusy              a living process works on the scrape session
+│   ├── SessionEnded             a scrape session in this state cannot be paused, resumed ...
 │   └── CollectStopped           whoever asked for it stopped it
 ├── ExtractError                 from a payload to a page
 │   ├── ExtractorMissing         a library or model that was asked for is not installed
 │   ├── WorkersBroken            the processes that read payloads do not come up
 │   ├── NoPage                   a payload gives no page; `facts` name the kind
 │   └── ProjectUnknown           no project of that name, whose captures could become pages
+├── JobError                     work that was queued
+│   ├── WorkerLost               the process that ran it is gone
+│   ├── ScheduleInvalid          how often is no duration and no cron
+│   ├── ScheduleUnknown          no schedule of that number
+│   ├── ExportUnknown            no export of that id
+│   ├── ExportUnready            an export is not done, so that it has no file
+│   ├── ExportGone               the file of an export is not there
+│   └── ExportStopped            whoever ran it stopped it, or it is not wanted any more
 ├── OutputError                  a file that was asked for cannot be written
 ├── DatabaseError                PostgreSQL
 │   ├── DatabaseUnavailable      no connection, or it broke
@@ -74,6 +83,15 @@ class ChronolakeError(Exception):
     def message(self) -> str:
         """The sentence that says what happened."""
         return str(self.args[0])
+
+    def document(self) -> dict[str, str]:
+        """The error as JSON: its class, message, hint and whether trying again helps."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "hint": self.hint,
+            "retry": self.retry.value,
+        }
 
 
 class SettingsError(ChronolakeError):
@@ -147,6 +165,12 @@ class SessionBusy(SourceError):
     hint = "Let it end, or stop it with Ctrl-C."
 
 
+class SessionEnded(SourceError):
+    """A scrape session in this state cannot be paused, resumed, cancelled or run."""
+
+    hint = "Collect the same anew: chronolake collect"
+
+
 class CollectStopped(SourceError):
     """Whoever asked for it stopped it; what was stored stays."""
 
@@ -179,6 +203,53 @@ class ProjectUnknown(ExtractError):
     """There is no project of that name, whose captures could become pages."""
 
     hint = "Put captures into it first: chronolake ingest, or chronolake collect."
+
+
+class JobError(ChronolakeError):
+    """Work that was queued could not be done."""
+
+
+class WorkerLost(JobError):
+    """The process that ran a job is gone; another takes the job up."""
+
+    retry = Retry.LATER
+    hint = "See what ended the worker: its log, and the system's for want of memory. Then resume what failed."
+
+
+class ScheduleInvalid(JobError):
+    """How often something is to be done is neither a duration nor cron."""
+
+
+class ScheduleUnknown(JobError):
+    """There is no schedule of that number."""
+
+    hint = "See which there are: chronolake schedules"
+
+
+class ExportUnknown(JobError):
+    """There is no export of that id."""
+
+    hint = "Old exports are removed (CHRONOLAKE_EXPORT_HOURS): ask for it anew."
+
+
+class ExportUnready(JobError):
+    """The export is not done, so that it has no file."""
+
+    retry = Retry.LATER
+    hint = "Ask for its state until it is done."
+
+
+class ExportGone(JobError):
+    """The file of an export is not there."""
+
+    retry = Retry.OPERATOR
+    hint = "Ask for it anew; a worker that writes exports must have the home of the server (CHRONOLAKE_HOME)."
+
+
+class ExportStopped(JobError):
+    """An export was stopped; nothing is left of it."""
+
+    retry = Retry.LATER
 
 
 class OutputError(ChronolakeError):

@@ -22,6 +22,8 @@ POINTS = {
     "pages.after_insert": "the batch's pages are inserted, not committed; their entities are not",
     "pages.before_commit": "everything of the batch is inserted and staged; PostgreSQL has not committed",
     "pages.after_commit": "PostgreSQL has committed the batch; the lake knows nothing",
+    "schedule.queued": "a schedule's session is queued; that it ticked is not noted",
+    "export.half_written": "an export's rows are written, under the name of a half one",
     "lake.files_written": "a commit's files lie in the lake's folder; its transaction knows nothing of them",
     "lake.before_commit": "the batch is in the lake's open transaction",
     "lake.after_commit": "the lake has committed; the ledger does not know",

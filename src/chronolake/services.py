@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from chronolake.duckdb_service import DuckDBService
 from chronolake.errors import LakeError, LakeIncomplete, LakeMissing
-from chronolake.ingest import Collector, Extraction, ParquetPipeline
+from chronolake.ingest import CollectDesk, Collector, Extraction, ParquetPipeline
+from chronolake.jobs import CollectQueue, JobService, Schedules
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
 from chronolake.oltp import Database, MetricSampler
@@ -49,6 +50,7 @@ class Services(Reading):
     extraction: Extraction
     duckdb: DuckDBService
     optimizer: QueryOptimizer
+    jobs: JobService
     loops: tuple[Loop, ...]
 
 
@@ -74,6 +76,29 @@ def open_reading(settings: Settings) -> Iterator[Reading]:
 
 
 @contextmanager
+def open_queue(settings: Settings) -> Iterator[CollectQueue]:
+    """Open PostgreSQL alone, to ask for sessions and to see how they stand.
+
+    Raises:
+        DatabaseError: as `open_services`.
+    """
+    with Database.open(settings) as database:
+        yield CollectQueue(database=database, desk=CollectDesk(database=database, settings=settings))
+
+
+@contextmanager
+def open_schedules(settings: Settings) -> Iterator[Schedules]:
+    """Open PostgreSQL alone, to make schedules and to see which there are.
+
+    Raises:
+        DatabaseError: as `open_services`.
+    """
+    with Database.open(settings) as database:
+        desk = CollectDesk(database=database, settings=settings)
+        yield Schedules(database=database, queue=CollectQueue(database=database, desk=desk))
+
+
+@contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
     """Open PostgreSQL (starting the embedded server where none is given), the lake and what works on them.
 
@@ -90,6 +115,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
         pipeline = ParquetPipeline(database=database, follower=sync, settings=settings)
         router = _router(stack, settings, database, lake, error)
         optimizer = QueryOptimizer(database=database, lake=lake, settings=settings)
+        exporter = Exporter(database=database, lake=lake, settings=settings, lake_error=error)
         yield Services(
             settings=settings,
             database=database,
@@ -100,9 +126,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
             collector=Collector(database=database, pipeline=pipeline, settings=settings),
             extraction=Extraction(database=database, follower=sync, settings=settings),
             router=router,
-            exporter=Exporter(database=database, lake=lake, settings=settings, lake_error=error),
+            exporter=exporter,
             duckdb=DuckDBService(pipeline=pipeline, router=router),
             optimizer=optimizer,
+            jobs=JobService(database=database, pipeline=pipeline, exporter=exporter, settings=settings),
             loops=_loops(database, sync, lake, optimizer, settings),
         )
 

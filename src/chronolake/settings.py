@@ -298,6 +298,11 @@ class ArchiveSettings(_Section):
         default=2**30, alias="CHRONOLAKE_ARCHIVE_MAX_BYTES",
         description="Bytes of the largest answer that is taken, decompressed; it waits on disk until it is whole.",
     )  # fmt: skip
+    overlap_s: Seconds = Field(
+        default="7d",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        ge=0, le=3_660 * 86_400, alias="CHRONOLAKE_COLLECT_OVERLAP",
+        description="How far before the newest capture a `--since-last` run begins, for archives index late: 7d, 36h.",
+    )  # fmt: skip
     order: Annotated[str, AfterValidator(_archives)] = Field(
         default="wayback,commoncrawl", alias="CHRONOLAKE_ARCHIVE_ORDER",
         description="Archives that a hybrid project asks, first to last.",
@@ -373,6 +378,31 @@ class ExtractSettings(_Section):
     )  # fmt: skip
 
 
+class JobSettings(_Section):
+    """Jobs that outlive whoever asked for them."""
+
+    in_server: bool = Field(
+        default=True, alias="CHRONOLAKE_JOBS_IN_SERVER",
+        description="Whether `chronolake serve` works on jobs itself, in threads. Off: `chronolake work` does.",
+    )  # fmt: skip
+    concurrency: int = Field(
+        default=1, ge=1, le=32, alias="CHRONOLAKE_JOBS_CONCURRENCY",
+        description="Jobs that one worker runs at a time; each may need five connections.",
+    )  # fmt: skip
+    tries: int = Field(
+        default=8, ge=1, le=100, alias="CHRONOLAKE_JOBS_TRIES",
+        description="Failures in a row after which a job is not tried again.",
+    )  # fmt: skip
+    backoff_s: float = Field(
+        default=30, gt=0, le=3600, alias="CHRONOLAKE_JOBS_BACKOFF_S",
+        description="Seconds before a job that failed is tried again; twice as many each time, up to an hour.",
+    )  # fmt: skip
+    stalled_s: float = Field(
+        default=10, ge=1, le=600, alias="CHRONOLAKE_JOBS_STALLED_S",
+        description="Seconds without a sign of life after which the jobs of a worker are taken up by another.",
+    )  # fmt: skip
+
+
 class QuerySettings(_Section):
     """Answering questions."""
 
@@ -391,6 +421,15 @@ class QuerySettings(_Section):
     export_timeout_s: float = Field(
         default=3600, gt=0, le=7 * 86_400, alias="CHRONOLAKE_EXPORT_TIMEOUT_S",
         description="Seconds after which an export is stopped.",
+    )  # fmt: skip
+    export_hours: float = Field(
+        default=72, gt=0, le=8_760, alias="CHRONOLAKE_EXPORT_HOURS",
+        description="Hours that an export which was asked for over HTTP can be fetched.",
+    )  # fmt: skip
+    export_bytes: Bytes = Field(
+        default="20GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_EXPORT_BYTES",
+        description="Room that such exports may take together; beyond it the oldest go.",
     )  # fmt: skip
     concurrency: int = Field(
         default=4, ge=1, le=256, alias="CHRONOLAKE_QUERY_CONCURRENCY",
@@ -531,6 +570,7 @@ class Settings(BaseModel):
     archives: ArchiveSettings = ArchiveSettings()
     payloads: PayloadSettings = PayloadSettings()
     extract: ExtractSettings = ExtractSettings()
+    jobs: JobSettings = JobSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -565,6 +605,11 @@ class Settings(BaseModel):
     def lakes(self) -> Path:
         """Folder of the lakes that were told no place: one home may serve several databases."""
         return self.home.root / "lake"
+
+    @cached_property
+    def exports(self) -> Path:
+        """Folder of the exports that were asked for over HTTP."""
+        return self.home.root / "exports"
 
     @cached_property
     def staged(self) -> Path:

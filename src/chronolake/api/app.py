@@ -13,10 +13,11 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
-from chronolake.api import analytics, health, pages, problems, sql
+from chronolake.api import analytics, exports, health, pages, problems, schedules, sessions, sql
 from chronolake.api.front import Front
 from chronolake.errors import ChronolakeError, SettingsError
-from chronolake.oltp import ledger
+from chronolake.jobs import Queue
+from chronolake.oltp import ledger, queued
 from chronolake.services import Services
 from chronolake.telemetry import metrics
 
@@ -51,6 +52,9 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(analytics.routes())
     app.include_router(sql.routes())
+    app.include_router(sessions.routes())
+    app.include_router(schedules.routes())
+    app.include_router(exports.routes())
     app.include_router(_operations())
     problems.install(app)
     app.add_middleware(Front)
@@ -119,6 +123,7 @@ async def index() -> dict[str, str]:
         "documentation": "/docs",
         "openapi": "/openapi.json",
         "questions": f"{analytics.PREFIX}/questions",
+        "sessions": sessions.PATH,
         "health": "/health/ready",
         "metrics": "/metrics",
     }
@@ -148,20 +153,31 @@ async def ready(request: Request) -> JSONResponse:
 async def exposed(request: Request) -> Response:
     """Counted in this process; what the lake lacks is asked of the ledger each time."""
     try:
-        work = asyncio.to_thread(_measure_lag, request.app.state.services)
+        work = asyncio.to_thread(_measure, request.app.state.services)
         await asyncio.wait_for(work, _LEDGER_DEADLINE_S)
     except (ChronolakeError, TimeoutError):
         # Metrics are wanted most when something is broken.
         metrics.LEDGER_PENDING.set(math.nan)
         metrics.LAKE_LAG_SECONDS.set(math.nan)
+        metrics.JOBS.clear()
+        for queue in Queue:
+            metrics.JOBS_OLDEST.labels(queue=queue.value).set(math.nan)
     return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-def _measure_lag(services: Services) -> None:
+def _measure(services: Services) -> None:
     with services.database.connection() as conn:
         backlog = ledger.backlog(conn)
+        jobs = queued.counts(conn)
     metrics.LEDGER_PENDING.set(backlog.batches)
     metrics.LAKE_LAG_SECONDS.set(math.nan if backlog.lag_s is None else backlog.lag_s)
+    metrics.JOBS.clear()
+    oldest = {queue.value: 0.0 for queue in Queue}
+    for found in jobs:
+        metrics.JOBS.labels(queue=found.queue, state=found.state).set(found.jobs)
+        oldest[found.queue] = max(oldest.get(found.queue, 0.0), found.oldest_s)
+    for queue, waited_s in oldest.items():
+        metrics.JOBS_OLDEST.labels(queue=queue).set(waited_s)
 
 
 def _problem_schema(schemas: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,23 @@ from chronolake.errors import ParameterInvalid
 MAX_BODY_BYTES = 64 * 1024
 
 
+#: What a browser says of a request that a page of this server made, or a person.
+_OWN_SITES = frozenset({"same-origin", "none"})
+
+
+def from_here(request: Request) -> None:
+    """Let no page of another site change anything: browsers send what it posts to us, and say where it comes from.
+
+    Raises:
+        HTTPException: the request was made by such a page.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    if (site is not None and site not in _OWN_SITES) or (origin is not None and origin != own):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "a page of another site may change nothing here")
+
+
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object that is the request's body; no more of it is read than it may have.
 

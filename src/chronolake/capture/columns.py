@@ -451,7 +451,7 @@ SCRAPE_SESSIONS = Table(
             _TEXT,
             nullable=False,
         ),
-        Column("state", "waiting, running, done or failed", "text", _TEXT, nullable=False),
+        Column("state", "waiting, running, paused, done, failed or cancelled", "text", _TEXT, nullable=False),
         Column("created_at", "when it was asked for", _TIMESTAMPTZ, _ZONED, unit="UTC", nullable=False),
         Column("finished_at", "when it ended; null before", _TIMESTAMPTZ, _ZONED, unit="UTC"),
         Column("domain", "the domain that is collected; null where several are", "text", _TEXT),

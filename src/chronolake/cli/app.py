@@ -21,8 +21,11 @@ from chronolake.cli import (
     ingest,
     optimize,
     quarantine,
+    schedules,
     serve,
+    sessions,
     sync,
+    work,
 )
 from chronolake.cli.output import print_error, print_json, print_rows
 from chronolake.errors import ChronolakeError, InputError
@@ -48,8 +51,17 @@ app.command(
     epilog="Examples:\n\n  chronolake collect example.com --project news --from 2014 --to 2016\n\n"
     "  chronolake collect example.com --project news --source hybrid\n\n"
     "  chronolake collect example.com --project news --source cdx-server --url https://archive.example/cdx\n\n"
+    "  chronolake collect example.com --project news --later\n\n"
+    "  chronolake collect example.com --project news --since-last\n\n"
+    "  chronolake collect example.com --project news --every 1d\n\n"
     "  chronolake collect --resume 7 --json"
 )(collect.collect)
+app.add_typer(sessions.app, name="sessions")
+app.add_typer(schedules.app, name="schedules")
+app.command(
+    epilog="Examples:\n\n  chronolake work\n\n  chronolake work --queues collect --concurrency 2\n\n"
+    "  chronolake work --once"
+)(work.work)
 app.command(
     epilog="Examples:\n\n  chronolake extract --project news --from-files warcs/\n\n"
     "  chronolake extract --project news --domain example.com --from 2014 --limit 1000 --json\n\n"

@@ -1,36 +1,21 @@
 """`chronolake collect`: captures from web archives, going on where it stood."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import StrEnum
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
 from chronolake.cli.ingest import ProgressBar
-from chronolake.cli.output import error_document, print_error, print_json, print_rows, stderr
-from chronolake.errors import ArchiveQueryInvalid
-from chronolake.ingest import CollectRequest, SessionReport
-from chronolake.services import Services, open_services
-from chronolake.settings import ArchiveSettings, load
-from chronolake.sources.catalogue import Archive, Kind, archive
-from chronolake.sources.query import Match, Query
-from chronolake.sources.router import Policy
+from chronolake.cli.output import print_error, print_json, print_rows, stderr
+from chronolake.cli.schedules import show as show_schedules
+from chronolake.cli.sessions import document as session_document
+from chronolake.cli.signals import stoppable
+from chronolake.ingest import CollectRequest, SessionReport, Source, request_of
+from chronolake.services import Services, open_queue, open_schedules, open_services
+from chronolake.settings import Settings, load
+from chronolake.sources.query import Match
 
 #: What a shell gives a command that Ctrl-C ended.
 STOPPED = 130
-
-
-class Source(StrEnum):
-    """What `--source` takes: a policy of the project, or an archive with an address of its own."""
-
-    WAYBACK = "wayback"
-    COMMONCRAWL = "commoncrawl"
-    HYBRID = "hybrid"
-    CDX_SERVER = "cdx-server"
-    TIMEMAP = "timemap"
 
 
 def collect(  # noqa: PLR0917  # typer passes them by name
@@ -58,6 +43,20 @@ def collect(  # noqa: PLR0917  # typer passes them by name
         str | None, typer.Option(help="One of adjacent captures alike in it: digest, timestamp:8 (wayback).")
     ] = None,
     resume: Annotated[int | None, typer.Option(help="Go on with the scrape session of that number.")] = None,
+    later: Annotated[
+        bool,
+        typer.Option("--later", help="Queue it for a worker (`chronolake work`), and print the session."),
+    ] = False,
+    every: Annotated[
+        str | None, typer.Option(help="Again and again, by a worker: 6h, 1d, 2w, or five cron fields in UTC.")
+    ] = None,
+    since_last: Annotated[
+        bool | None,
+        typer.Option(
+            "--since-last/--whole",
+            help="Only what is newer than all that came, and what did not end. With --every it is so unset.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Collect captures from web archives into PostgreSQL and the lake; begun and not ended, it goes on."""
@@ -66,16 +65,30 @@ def collect(  # noqa: PLR0917  # typer passes them by name
     if resume is None:
         if domain is None or project is None:
             raise typer.BadParameter("name what to collect and --project, or --resume a session")
-        request = CollectRequest(
+        request = request_of(
+            settings.archives,
             project=project,
-            query=Query.parse(
-                domain, match=match, start=start, end=end, filters=tuple(keep or ()), collapse=collapse
-            ),
-            archive=_archive(source, url, settings.archives),
-            policy=None if url is not None else _policy(source),
+            domain=domain,
+            source=source,
+            url=url,
+            match=match,
+            start=start,
+            end=end,
+            filters=tuple(keep or ()),
+            collapse=collapse,
+            since_last=every is not None if since_last is None else since_last,
         )
     elif domain is not None:
         raise typer.BadParameter("a session knows what it collects: name it, or --resume, not both")
+    if every is not None:
+        if request is None:
+            raise typer.BadParameter("a session is resumed once; say what to collect again and again")
+        with open_schedules(settings) as schedules:
+            show_schedules([schedules.add(request, every)], as_json=as_json)
+        return
+    if later:
+        _queue(settings, request, resume, as_json=as_json)
+        return
     with open_services(settings) as services:
         with (
             ProgressBar("collect", enabled=stderr.is_terminal and not as_json) as bar,
@@ -100,6 +113,21 @@ def collect(  # noqa: PLR0917  # typer passes them by name
         raise typer.Exit(STOPPED if reports[-1].stopped else 1)
 
 
+def _queue(settings: Settings, request: CollectRequest | None, resume: int | None, *, as_json: bool) -> None:
+    with open_queue(settings) as queue:
+        if request is not None:
+            queued = queue.later(request)
+        else:
+            assert resume is not None  # noqa: S101  # one of the two is there
+            queued = [queue.resume(resume)]
+    if as_json:
+        print_json({"sessions": [session_document(session) for session in queued]})
+    else:
+        stderr.print("Queued; chronolake sessions shows how it goes, once chronolake work or serve runs.")
+        for session in queued:
+            print_json(session.session_id)
+
+
 def document(report: SessionReport) -> dict[str, Any]:
     """A session's account as `--json` prints it."""
     session, ingest = report.session, report.ingest
@@ -121,7 +149,7 @@ def document(report: SessionReport) -> dict[str, Any]:
         "elapsed_s": None if ingest is None else round(ingest.elapsed_s, 3),
         "as_of_lsn": None if ingest is None else ingest.as_of_lsn,
         "in_lake": None if ingest is None else ingest.in_lake,
-        "failure": None if report.failure is None else error_document(report.failure),
+        "failure": None if report.failure is None else report.failure.document(),
     }
 
 
@@ -132,38 +160,3 @@ def _collected(
         return services.collector.collect(request, bar.update)
     assert resume is not None  # noqa: S101  # one of the two is there
     return [services.collector.resume(resume, bar.update)]
-
-
-def _archive(source: Source | None, url: str | None, settings: ArchiveSettings) -> Archive | None:
-    """The archive that was named with its address; null where the project's policy chooses."""
-    if source in (None, Source.HYBRID):
-        if url is not None:
-            raise ArchiveQueryInvalid("--url is the address of one archive", hint="Say which with --source.")
-        return None
-    if url is None and _policy(source) is not None:
-        return None
-    return archive(Kind(source), url, settings)
-
-
-def _policy(source: Source | None) -> Policy | None:
-    """The policy of that name, null where it names none."""
-    return next((policy for policy in Policy if source is not None and policy.value == source.value), None)
-
-
-@contextmanager
-def stoppable(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C, or a SIGTERM, stops what runs in the block and keeps what it has; the second one ends all."""
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-
-    def stopped(_signum: int, _frame: FrameType | None) -> None:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-        stop()
-
-    for signum in before:
-        signal.signal(signum, stopped)
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Self
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from chronolake.cli.collect import STOPPED, stoppable
-from chronolake.cli.output import error_document, print_error, print_json, print_rows, stderr
+from chronolake.cli.collect import STOPPED
+from chronolake.cli.output import print_error, print_json, print_rows, stderr
+from chronolake.cli.signals import stoppable
 from chronolake.ingest import OVERRIDABLE, ExtractCounts, ExtractReport, ExtractRequest
 from chronolake.services import open_services
 from chronolake.settings import load
@@ -97,7 +98,7 @@ def report_document(report: ExtractReport) -> dict[str, Any]:
         "elapsed_s": round(report.elapsed_s, 3),
         "as_of_lsn": report.as_of_lsn,
         "in_lake": report.in_lake,
-        "failures": [error_document(failure) for failure in report.failures],
+        "failures": [failure.document() for failure in report.failures],
     }
 
 

@@ -12,7 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from chronolake.cli.output import error_document, print_error, print_json, print_rows, stderr
+from chronolake.cli.output import print_error, print_json, print_rows, stderr
 from chronolake.ingest import IngestReport, IngestRequest
 from chronolake.ingest import Progress as IngestProgress
 from chronolake.services import open_services
@@ -74,7 +74,7 @@ def report_document(report: IngestReport) -> dict[str, Any]:
         "captures_per_s": round(counts.read / report.elapsed_s) if report.elapsed_s else None,
         "as_of_lsn": report.as_of_lsn,
         "in_lake": report.in_lake,
-        "unreadable": [error_document(failure) for failure in report.failures],
+        "unreadable": [failure.document() for failure in report.failures],
     }
 
 

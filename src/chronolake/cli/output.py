@@ -64,21 +64,11 @@ def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
 def print_error(error: ChronolakeError, *, as_json: bool) -> None:
     """Print what happened and the remedy; as a JSON document where that was asked for."""
     if as_json:
-        print_json({"error": error_document(error)})
+        print_json({"error": error.document()})
         return
     stderr.print(f"[red]error:[/red] {escape(error.message)}", soft_wrap=True)
     if error.hint:
         stderr.print(f"       {escape(error.hint)}", soft_wrap=True)
-
-
-def error_document(error: ChronolakeError) -> dict[str, str]:
-    """An error as JSON: its class, message, hint and whether trying again helps."""
-    return {
-        "type": type(error).__name__,
-        "message": error.message,
-        "hint": error.hint,
-        "retry": error.retry.value,
-    }
 
 
 def _shown(text: str) -> str:

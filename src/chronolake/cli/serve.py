@@ -1,12 +1,14 @@
 """`chronolake serve`: the API on this machine."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from chronolake.cli.output import stderr
+from chronolake.cli.work import for_jobs
 from chronolake.loop import running
-from chronolake.services import open_services
+from chronolake.services import Services, open_services
 from chronolake.settings import load
 
 
@@ -32,5 +34,16 @@ def serve(
     from chronolake.api import serve as serve_api  # noqa: PLC0415
 
     settings = load(CHRONOLAKE_PORT=port)
-    with open_services(settings) as services, running(*services.loops):
-        serve_api(services, settings.server.port, on_bound=announce)
+    if settings.jobs.in_server:
+        settings = for_jobs(CHRONOLAKE_PORT=port)
+    with open_services(settings) as opened:
+        services = with_worker(opened)
+        with running(*services.loops):
+            serve_api(services, settings.server.port, on_bound=announce)
+
+
+def with_worker(services: Services) -> Services:
+    """The services with a worker for jobs among their loops, if the settings say so."""
+    if not services.settings.jobs.in_server:
+        return services
+    return replace(services, loops=(*services.loops, services.jobs.worker()))

@@ -1,7 +1,5 @@
 """`chronolake sync`: keep the lake equal to PostgreSQL, and see how far it is."""
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from chronolake.capture.columns import TABLES, Table
 from chronolake.cli.output import print_json, print_rows, stderr
+from chronolake.cli.signals import until_stopped
 from chronolake.errors import InputError, LakeUnavailable, SettingsError, SyncError
 from chronolake.loop import LoopState, running
 from chronolake.services import Services, open_services
@@ -44,7 +43,7 @@ def run(
     """Bring to the lake what PostgreSQL commits, until Ctrl-C; stands by where another worker leads."""
     with open_services(load()) as services:
         of(services)
-        with _metrics(metrics_port), running(*services.loops), _until_stopped() as stopped:
+        with _metrics(metrics_port), running(*services.loops), until_stopped() as stopped:
             stderr.print("Following PostgreSQL (Ctrl-C stops)")
             while not stopped.wait(_LOOK_S):
                 if any(loop.state is LoopState.FAILED for loop in services.loops):
@@ -266,17 +265,3 @@ def _metrics(port: int | None) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """An event that is set by SIGTERM or SIGINT."""
-    stopped = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """Captures in: read, normalise, store and stage in one transaction, carry to the lake."""
 
-from chronolake.ingest.collector import Collector, CollectRequest, SessionReport
+from chronolake.ingest.collector import Again, Collector, SessionReport
+from chronolake.ingest.desk import CollectDesk, CollectRequest, Source, archive_document, request_of
 from chronolake.ingest.extraction import Extraction, ExtractReport
 from chronolake.ingest.following import Follower
 from chronolake.ingest.page_run import OVERRIDABLE, ExtractCounts, ExtractRequest
@@ -14,6 +15,8 @@ from chronolake.ingest.pipeline import (
 
 __all__ = [
     "OVERRIDABLE",
+    "Again",
+    "CollectDesk",
     "CollectRequest",
     "Collector",
     "Counts",
@@ -27,4 +30,7 @@ __all__ = [
     "ParquetPipeline",
     "Progress",
     "SessionReport",
+    "Source",
+    "archive_document",
+    "request_of",
 ]

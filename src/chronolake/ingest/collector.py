@@ -2,12 +2,14 @@
 
 A page's captures, its account and that place are one PostgreSQL transaction, so a process that dies at any moment
 leaves a session that goes on exactly there. An archive that fails ends the session as failed, with what was stored
-and the reason; it is never taken for an archive that has nothing.
+and the reason; it is never taken for an archive that has nothing. People may pause or cancel a session from another
+process: its run looks at what is wanted of it, and ends as if it had been stopped.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,17 +17,20 @@ from psycopg import Connection
 
 from chronolake.capture import timestamp
 from chronolake.capture.record import CaptureBatch, RawBatch
+from chronolake.capture.session import SessionEvent, SessionState, Wanted, is_held
 from chronolake.clock import Clock, SystemClock
 from chronolake.errors import (
     ChronolakeError,
     CollectStopped,
+    DatabaseError,
     InputError,
     SessionBusy,
+    SessionEnded,
     SessionUnknown,
     SourceError,
-    SourceUnavailable,
 )
 from chronolake.ingest.batches import Batch, Mark, coalesced
+from chronolake.ingest.desk import CollectDesk, CollectRequest
 from chronolake.ingest.dual_write import Stored
 from chronolake.ingest.pipeline import IngestReport, ParquetPipeline, Progress
 from chronolake.oltp import Database, attempts, imports, projects, sessions
@@ -34,38 +39,28 @@ from chronolake.settings import Settings
 from chronolake.sources.archive_source import ArchiveSource, Page
 from chronolake.sources.asking import Asker
 from chronolake.sources.attempt import Attempt
-from chronolake.sources.catalogue import Archive, Kind, archive, asker_of, held_back_s, source_of
+from chronolake.sources.catalogue import Archive, Kind, asker_of, source_of
 from chronolake.sources.local import read_stream
 from chronolake.sources.local.normalise import SCHEMA, Normaliser
 from chronolake.sources.query import Query
-from chronolake.sources.router import Policy, choose
+from chronolake.sources.router import Policy
 from chronolake.telemetry import logs
 
 _log = logs.get_logger(__name__)
 
-#: Sources that a project's policy may choose, each by its kind.
-_ROUTED = {Kind.WAYBACK.value: Kind.WAYBACK, Kind.COMMONCRAWL.value: Kind.COMMONCRAWL}
+#: Seconds between two looks at what people want of a session that runs.
+LOOK_S = 1.0
 
-
-@dataclass(frozen=True)
-class CollectRequest:
-    """What to collect, into the project of that name.
-
-    With `archive`, from that one. Otherwise the project's policy chooses: `policy`, which it then keeps, or the
-    one that it keeps.
-    """
-
-    project: str
-    query: Query
-    archive: Archive | None = None
-    policy: Policy | None = None
+#: The seconds after which a run that failed for the n-th time in a row is tried again by itself; null: it is not.
+Again = Callable[[ChronolakeError, int], float | None]
 
 
 @dataclass(frozen=True)
 class SessionReport:
     """A scrape session as it stands after a run: its account over all runs, and how its requests went.
 
-    `ingest` is what this run did, null where nothing was left to do; `failure` what ended it early.
+    `ingest` is what this run did, null where nothing was left to do; `failure` what ended it early, and `again_s` after
+    how many seconds it is tried again by itself.
     """
 
     session: ScrapeSession
@@ -73,6 +68,7 @@ class SessionReport:
     reason: str
     ingest: IngestReport | None
     failure: ChronolakeError | None
+    again_s: float | None = None
 
     @property
     def stopped(self) -> bool:
@@ -108,6 +104,7 @@ class Collector:
         self._pipeline = pipeline
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._desk = CollectDesk(database=database, settings=settings, clock=self._clock)
         self._stopping = False
         self._asker: Asker | None = None
 
@@ -120,7 +117,7 @@ class Collector:
     def collect(
         self, request: CollectRequest, on_progress: Callable[[Progress], None] | None = None
     ) -> list[SessionReport]:
-        """Collect, going on with what was begun and not ended: one report for each archive that was asked.
+        """Collect, going on with what was begun and not ended: one report for each session that was run.
 
         Raises:
             SourceUnavailable: no archive may be asked now.
@@ -130,15 +127,14 @@ class Collector:
         with self._database.connection() as conn:
             project_id = projects.ensure(conn, request.project)
         if request.archive is not None:
-            reason = "it was named"
-            return [self._collected(request, project_id, request.archive, reason, on_progress)]
+            return self._collected(request, project_id, request.archive, "it was named", on_progress)
         with self._database.connection() as conn:
             policy = Policy(projects.archive_policy(conn, project_id, request.policy))
         reports: list[SessionReport] = []
         failed: dict[str, str] = {}
-        while (chosen := self._choose(policy, failed)) is not None:
+        while (chosen := self._desk.choose(policy, failed)) is not None:
             asked, reason = chosen
-            reports.append(self._collected(request, project_id, asked, reason, on_progress))
+            reports += self._collected(request, project_id, asked, reason, on_progress)
             failure = reports[-1].failure
             if failure is None or reports[-1].stopped:
                 break
@@ -146,42 +142,42 @@ class Collector:
         return reports
 
     def resume(self, session_id: int, on_progress: Callable[[Progress], None] | None = None) -> SessionReport:
-        """Go on with a session where it stood; one that has ended is reported as it is.
+        """Go on with a session where it stood, also with a paused one; one that has ended is reported as it is.
 
         Raises:
             SessionUnknown: there is none of that number.
             SessionBusy: a living process works on it.
+            SessionEnded: it was cancelled.
             DatabaseError, LakeError: as `ParquetPipeline.ingest`.
         """
+        session = self._free(session_id)
+        if is_held(SessionState(session.state)):
+            with self._database.connection() as conn:
+                sessions.ask(conn, session_id, SessionEvent.RESUMED)
+            session = self._free(session_id)
+        return self._run(session, "it was named by its session", on_progress)
+
+    def go_on(self, session_id: int, again: Again) -> SessionReport:
+        """Go on with a session as a worker does: not with one that people want left alone.
+
+        Raises:
+            SessionUnknown, SessionBusy, DatabaseError, LakeError: as `resume`.
+            SessionEnded: it is paused or cancelled.
+        """
+        session = self._free(session_id)
+        if session.wanted != Wanted.RUN:
+            raise SessionEnded(f"the scrape session {session_id} is {session.state}")
+        return self._run(session, "it was queued", None, again)
+
+    def _free(self, session_id: int) -> ScrapeSession:
+        """The session, which no living process works on."""
         with self._database.connection() as conn:
             session = sessions.find(conn, session_id)
             if session is None:
                 raise SessionUnknown(f"there is no scrape session {session_id} that can be gone on with")
             if session.import_id is not None and imports.is_held(conn, session.import_id):
                 raise SessionBusy(f"a living process works on the scrape session {session_id}")
-        return self._run(session, "it was named by its session", on_progress)
-
-    def _choose(self, policy: Policy, failed: Mapping[str, str]) -> tuple[Archive, str] | None:
-        """The archive to ask next, and why; null where all of them were asked and failed.
-
-        Raises:
-            SourceUnavailable: none was asked, and none may be now.
-        """
-        archives = {name: archive(kind, None, self._settings.archives) for name, kind in _ROUTED.items()}
-        now = self._clock.now().timestamp()
-        # Where there is no other to go to, whoever asks finds the breaker open, and that is kept as an attempt.
-        held = (
-            {name: held_back_s(asked, self._settings, now) for name, asked in archives.items()}
-            if policy is Policy.HYBRID
-            else {}
-        )
-        choice = choose(policy, self._settings.archives.order.split(","), failed, held)
-        _log.info("archive.routed", source=choice.source, policy=policy.value, reason=choice.reason)
-        if choice.source is not None:
-            return archives[choice.source], choice.reason
-        if not failed:
-            raise SourceUnavailable(f"no archive may be asked now: {choice.reason}")
-        return None
+        return session
 
     def _collected(
         self,
@@ -190,28 +186,28 @@ class Collector:
         asked: Archive,
         reason: str,
         on_progress: Callable[[Progress], None] | None,
-    ) -> SessionReport:
-        what = {"archive": _document(asked), "query": request.query.document()}
-        with self._database.connection() as conn:
-            session_id = sessions.unfinished(conn, project_id=project_id, **what)
-            if session_id is None:
-                session_id = sessions.begin(
-                    conn,
-                    project_id=project_id,
-                    archive_source=asked.archive_source,
-                    domain=request.query.host,
-                    **what,
-                )
-        return replace(self.resume(session_id, on_progress), reason=reason)
+    ) -> list[SessionReport]:
+        """Run the sessions that are wanted of one archive, until one ends early."""
+        reports: list[SessionReport] = []
+        for session_id in self._desk.sessions_of(request, project_id, asked):
+            reports.append(replace(self.resume(session_id, on_progress), reason=reason))
+            if reports[-1].failure is not None:
+                break
+        return reports
 
     def _run(
-        self, session: ScrapeSession, reason: str, on_progress: Callable[[Progress], None] | None
+        self,
+        session: ScrapeSession,
+        reason: str,
+        on_progress: Callable[[Progress], None] | None,
+        again: Again = lambda _error, _failures: None,
     ) -> SessionReport:
         failures: list[ChronolakeError] = []
+        run = _Run(self._database, session, again)
         if session.ended:
             # The process died after the last page, before it could say so.
-            self._tell(session, session.import_id, "done")
-            return self._report(session, reason, None, failures)
+            run.over(None)
+            return self._report(session, reason, None, None)
         asked = Archive(Kind(session.archive["kind"]), session.archive["base"])
         query = Query.of(session.query)
         asker = asker_of(
@@ -224,52 +220,115 @@ class Collector:
         if self._stopping:
             asker.stop()
         work = _Session(self._settings, source_of(asked, asker, self._settings), session, query, failures)
-        state = "failed"
-        import_id = session.import_id
-
-        def begun(begun_id: int) -> None:
-            nonlocal import_id
-            with self._database.connection() as conn:
-                if not sessions.claim(conn, session, begun_id):
-                    raise SessionBusy(f"another process took up the scrape session {session.session_id}")
-            import_id = begun_id
 
         def progressed(progress: Progress) -> None:
-            self._tell(session, import_id, "running")
+            run.tell()
             if on_progress is not None:
                 on_progress(progress)
 
         try:
-            ingest = self._pipeline.ingest_collected(
-                project=session.project,
-                name=f"{asked.base} {query.url}",
-                archive_source=session.archive_source,
-                batches=work.batches,
-                begun=begun,
-                within=work.note,
-                on_progress=progressed,
-                failures=failures,
-            )
-            state = "waiting" if failures and isinstance(failures[0], CollectStopped) else "failed"
-        finally:
-            self._tell(session, import_id, state)
-        return self._report(session, reason, ingest, failures)
-
-    def _tell(self, session: ScrapeSession, import_id: int | None, state: str) -> None:
-        with self._database.connection() as conn:
-            sessions.tell(conn, session.session_id, import_id, state)
+            with run.watched(asker.stop):
+                ingest = self._pipeline.ingest_collected(
+                    project=session.project,
+                    name=f"{asked.base} {query.url}",
+                    archive_source=session.archive_source,
+                    batches=work.batches,
+                    begun=run.begun,
+                    within=work.note,
+                    on_progress=progressed,
+                    failures=failures,
+                )
+        except ChronolakeError as error:
+            run.over(error)
+            raise
+        except BaseException:
+            run.over(ChronolakeError("collecting ended in a way that nobody foresaw; the log has the trace"))
+            raise
+        failure = failures[0] if failures else None
+        again_s = run.over(failure)
+        return replace(self._report(session, reason, ingest, failure), again_s=again_s)
 
     def _report(
         self,
         session: ScrapeSession,
         reason: str,
         ingest: IngestReport | None,
-        failures: list[ChronolakeError],
+        failure: ChronolakeError | None,
     ) -> SessionReport:
         with self._database.connection() as conn:
             stands = sessions.find(conn, session.session_id) or session
             counted = attempts.counts(conn, session.session_id)
-        return SessionReport(stands, counted, reason, ingest, failures[0] if failures else None)
+        return SessionReport(stands, counted, reason, ingest, failure)
+
+
+class _Run:
+    """One run of a session: which import it is, how it stands, and whether people still want it."""
+
+    def __init__(self, database: Database, session: ScrapeSession, again: Again) -> None:
+        self._database = database
+        self._session = session
+        self._again = again
+        self._import_id = session.import_id
+
+    def begun(self, import_id: int) -> None:
+        """Take the session up.
+
+        Raises:
+            SessionBusy: somebody else did, or people want it left alone.
+        """
+        with self._database.connection() as conn:
+            if not sessions.claim(conn, self._session, import_id):
+                raise SessionBusy(f"another process took up the scrape session {self._session.session_id}")
+        self._import_id = import_id
+
+    def tell(self) -> None:
+        """Bring the session's row up to its progress."""
+        with self._database.connection() as conn:
+            sessions.tell(conn, self._session.session_id, self._import_id)
+
+    def over(self, failure: ChronolakeError | None) -> float | None:
+        """Say how the session stands after the run; the seconds after which it is tried again by itself."""
+        if isinstance(failure, SessionBusy):
+            # It is another's.
+            return None
+        stopped = isinstance(failure, CollectStopped)
+        again_s = None
+        if failure is not None and not stopped:
+            with self._database.connection() as conn:
+                now = sessions.find(conn, self._session.session_id) or self._session
+            again_s = self._again(failure, now.failures + 1)
+        event = SessionEvent.STOPPED if stopped or again_s is not None else SessionEvent.FAILED
+        with self._database.connection() as conn:
+            sessions.over(
+                conn, self._session.session_id, self._import_id, failure, event=event, again_s=again_s
+            )
+        return again_s
+
+    @contextmanager
+    def watched(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Within the block, `stop` is called once people want the session left alone."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(LOOK_S):
+                try:
+                    with self._database.glance() as conn:
+                        wanted = sessions.wanted(conn, self._session.session_id)
+                except DatabaseError as error:
+                    # Whoever stores pages meets the same, and says so.
+                    _log.info("collect.not_looked", reason=error.message)
+                    continue
+                if wanted != Wanted.RUN:
+                    stop()
+                    return
+
+        watcher = threading.Thread(target=look, name="wanted", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
 
 
 @dataclass(frozen=True)
@@ -331,6 +390,7 @@ class _Session:
             outside=mark.outside,
             page_ends=mark.page_ends,
             place=mark.place,
+            newest=pc.max(captures.table["timestamp"]).as_py(),
         )
         if not sessions.advance(conn, self.session.session_id, import_id, step):
             raise SessionBusy(f"another process took up the scrape session {self.session.session_id}")
@@ -352,7 +412,3 @@ def within_range(raw: RawBatch, query: Query) -> tuple[RawBatch, int]:
         inside = pc.and_(inside, pc.fill_null(pc.less_equal(times, last), fill_value=True))
     kept = raw.table.filter(inside)
     return replace(raw, table=kept), raw.table.num_rows - kept.num_rows
-
-
-def _document(asked: Archive) -> dict[str, Any]:
-    return {"kind": asked.kind.value, "base": asked.base}

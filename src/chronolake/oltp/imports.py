@@ -83,3 +83,11 @@ def is_held(conn: Connection, import_id: int) -> bool:
     values = {"space": _LOCK_SPACE, "import_id": import_id}
     row = conn.execute(statement("import_is_held"), values).fetchone()
     return bool(row and row[0])
+
+
+def held(conn: Connection, import_ids: Sequence[int]) -> frozenset[int]:
+    """Which of the imports a living process works on."""
+    if not import_ids:
+        return frozenset()
+    values = {"space": _LOCK_SPACE, "import_ids": list(import_ids)}
+    return frozenset(import_id for (import_id,) in conn.execute(statement("imports_held"), values))

@@ -1,6 +1,11 @@
-"""Bring the schema up to date: numbered SQL files, applied in order, once, noted with their checksum."""
+"""Bring the schema up to date: numbered SQL files, applied in order, once, noted with their checksum.
+
+The job queue's tables follow, by the files of the library that keeps it.
+"""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -10,6 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from chronolake.errors import DatabaseMisconfigured, MigrationFailed
+from chronolake.oltp import queue_schema
 from chronolake.oltp.statements import statement
 
 #: PostgreSQL schema of all our tables.
@@ -55,7 +61,8 @@ def migrate(conn: Connection) -> int:
     Where nothing is missing it only reads, so that a role without further rights can open the database.
 
     Raises:
-        MigrationFailed: a file failed, was changed after it was applied, or the database is newer than we.
+        MigrationFailed: a file failed, was changed after it was applied, or the database is newer than we, or than the
+            library of the job queue.
         DatabaseMisconfigured: the role may not create the schema, or not what a file creates.
     """
     if _complete(conn):
@@ -77,20 +84,28 @@ def migrate(conn: Connection) -> int:
     known = {entry["version"] for entry in applied(conn)}
     missing = [migration for migration in migrations() if migration.version not in known]
     for migration in missing:
-        try:
+        with _told(conn, f"migration {migration.name}"):
             conn.execute(migration.text)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise DatabaseMisconfigured(
-                f"the role of DATABASE_URL may not apply migration {migration.name}: {error}".strip(),
-                hint=f"{_grant(conn)}  What the schema {SCHEMA} holds must belong to that role, too.",
-            ) from error
-        except psycopg.Error as error:
-            raise MigrationFailed(
-                f"migration {migration.name}: {error}".strip(),
-                hint="Nothing of it was kept. Mend what the message names, then: chronolake db migrate",
-            ) from error
         conn.execute(statement("migration_note"), [migration.version, migration.name, migration.checksum])
-    return len(missing)
+    with _told(conn, "the schema of the job queue"):
+        return len(missing) + queue_schema.bring_up(conn)
+
+
+@contextmanager
+def _told(conn: Connection, what: str) -> Iterator[None]:
+    """An error of PostgreSQL within the block says what could not be applied."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseMisconfigured(
+            f"the role of DATABASE_URL may not apply {what}: {error}".strip(),
+            hint=f"{_grant(conn)}  What the schema {SCHEMA} holds must belong to that role, too.",
+        ) from error
+    except psycopg.Error as error:
+        raise MigrationFailed(
+            f"{what}: {error}".strip(),
+            hint="Nothing of it was kept. Mend what the message names, then: chronolake db migrate",
+        ) from error
 
 
 def _grant(conn: Connection) -> str:
@@ -106,7 +121,7 @@ def _complete(conn: Connection) -> bool:
     conn.execute(b"SET LOCAL search_path TO " + SCHEMA.encode())
     entries = applied(conn)
     _check(entries)
-    return len(entries) == len(migrations())
+    return len(entries) == len(migrations()) and not queue_schema.missing(conn)
 
 
 def _check(entries: list[dict[str, Any]]) -> None:

@@ -96,7 +96,8 @@ def _values(registry: CollectorRegistry) -> Iterator[tuple[tuple[str, str], floa
     for family in registry.collect():
         for sample in family.samples:
             if not sample.name.endswith(_LEFT_OUT) and not math.isnan(sample.value):
-                yield (sample.name, json.dumps(sample.labels, sort_keys=True)), sample.value
+                # Some libraries' samples are whole numbers, and PostgreSQL is given an array of one type.
+                yield (sample.name, json.dumps(sample.labels, sort_keys=True)), float(sample.value)
 
 
 def _utc(moment: datetime) -> datetime:

@@ -29,7 +29,8 @@ CREATE TABLE scrape_sessions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project_id integer NOT NULL REFERENCES projects (id),
     archive_source text COLLATE "C" NOT NULL,
-    state text COLLATE "C" NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+    state text COLLATE "C" NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'running', 'paused', 'done', 'failed', 'cancelled')),
     created_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     domain text COLLATE "C",
@@ -39,6 +40,8 @@ CREATE TABLE scrape_sessions (
     duplicate bigint NOT NULL DEFAULT 0,
     rejected bigint NOT NULL DEFAULT 0
 );
+
+CREATE INDEX scrape_sessions_project_idx ON scrape_sessions (project_id, id);
 
 -- How far a scrape session is. It moves in the transaction that stores what it speaks of; `scrape_sessions`, which the
 -- stream brings to the lake, cannot: the stream does not show transactions whose rows are staged.
@@ -59,7 +62,17 @@ CREATE TABLE scrape_progress (
     rejected bigint NOT NULL DEFAULT 0,
     -- Captures that the archive gave and nobody asked for.
     outside bigint NOT NULL DEFAULT 0,
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- What people want of the session; a run ends itself where it is not `run`.
+    wanted text COLLATE "C" NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'pause', 'cancel')),
+    -- What ended the newest run early: type, message, hint, retry. Null: nothing did.
+    error jsonb,
+    -- Runs in a row that ended so and stored no page.
+    failures integer NOT NULL DEFAULT 0,
+    -- When a worker tries again; null: no time is set.
+    next_at timestamptz,
+    -- The latest capture that the archive gave; where the next session of a series begins.
+    newest timestamp without time zone
 );
 
 CREATE TABLE archive_request_attempts (
@@ -416,6 +429,58 @@ CREATE TABLE metric_samples (
 CREATE INDEX metric_samples_metric_time_idx ON metric_samples (metric, sampled_at);
 -- Old rows go by their time alone.
 CREATE INDEX metric_samples_time_idx ON metric_samples USING brin (sampled_at);
+
+-- The job queue itself is a library's (procrastinate), whose own files lay its tables down; these of them are applied.
+CREATE TABLE queue_migrations (
+    name text COLLATE "C" PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Collecting that comes again and again.
+CREATE TABLE collect_schedules (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project_id integer NOT NULL REFERENCES projects (id),
+    -- The archive that was named; null: the project's policy chooses.
+    archive jsonb,
+    query jsonb NOT NULL,
+    -- A duration (`6h`, `1d`) or five cron fields, in UTC.
+    every text COLLATE "C" NOT NULL,
+    -- Whether a run asks only for what is newer than the last one that ended.
+    incremental boolean NOT NULL,
+    paused boolean NOT NULL DEFAULT false,
+    next_at timestamptz NOT NULL,
+    last_at timestamptz,
+    last_session_id bigint REFERENCES scrape_sessions (id) ON DELETE SET NULL,
+    -- Why the newest tick came to nothing: type, message, hint, retry. Null: it did not.
+    error jsonb,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX collect_schedules_due_idx ON collect_schedules (next_at) WHERE NOT paused;
+
+-- Exports that were asked for over HTTP. The file of one lies in `exports` in the home, under its id.
+CREATE TABLE exports (
+    id uuid PRIMARY KEY,
+    what text COLLATE "C" NOT NULL,
+    params jsonb NOT NULL,
+    format text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+    -- Which run writes it: an older one that was thought dead moves nothing here.
+    run integer NOT NULL DEFAULT 0,
+    -- Runs in a row that failed.
+    failures integer NOT NULL DEFAULT 0,
+    share double precision,
+    rows bigint,
+    bytes bigint,
+    as_of_lsn pg_lsn,
+    lag_s double precision,
+    error jsonb,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    started_at timestamptz,
+    finished_at timestamptz
+);
+
+CREATE INDEX exports_finished_idx ON exports (finished_at);
 
 -- What the sync reads from the WAL. Two tables have columns that must never leave PostgreSQL by this road, and so
 -- list those that may: a new one is listed by the migration that adds it. All others are published whole, so that a

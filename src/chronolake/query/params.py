@@ -115,7 +115,7 @@ def read(question: str, model: type[_P], given: Mapping[str, Any]) -> _P:
         raise _invalid(question, model, said, error) from None
     values = params.model_dump()
     for start, end in _RANGES:
-        if start in values and values[start] > values[end]:
+        if None not in (values.get(start), values.get(end)) and values[start] > values[end]:
             raise ParameterInvalid(
                 f"{start}={said[start]} is after {end}={said.get(end)}", hint=f"Swap {start} and {end}."
             )

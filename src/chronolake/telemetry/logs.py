@@ -28,6 +28,8 @@ def configure(settings: LogSettings) -> None:
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     # It tells of each request; what became of an attempt is logged by whoever made it.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It tells of each job that fails, trace and all; what became of a job is logged by its worker.
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -193,6 +193,31 @@ COMPACTION_SECONDS = _declare(
 COMPACTION_FAILURES = _declare(
     Counter, "chronolake_compaction_failures_total", "Rounds of merges that ended in an error.", "rounds"
 )
+JOBS = _declare(
+    Gauge,
+    "chronolake_jobs",
+    "Jobs by queue and state: todo, doing, failed, cancelled (those that ended well are not kept).",
+    "jobs",
+    ("queue", "state"),
+)
+JOBS_OLDEST = _declare(
+    Gauge,
+    "chronolake_jobs_oldest_due_seconds",
+    "For how long the job has waited that is due longest; 0 where none is due, NaN where it cannot be told.",
+    "seconds",
+    ("queue",),
+)
+JOB_SECONDS = _declare(
+    Histogram,
+    "chronolake_job_duration_seconds",
+    "Time that a run of a job took, by outcome: done, again (it is run again), failed.",
+    "seconds",
+    ("queue", "outcome"),
+    buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
+)
+JOBS_STALLED = _declare(
+    Counter, "chronolake_jobs_stalled_total", "Jobs that were taken from a worker that was gone.", "jobs"
+)
 HTTP_SECONDS = _declare(
     Histogram,
     "chronolake_http_request_duration_seconds",

@@ -9,6 +9,7 @@ from psycopg import sql
 from chronolake.capture.attempt import Outcome
 from chronolake.capture.columns import TABLES
 from chronolake.capture.entity import EntityKind
+from chronolake.capture.session import SessionState, Wanted
 from chronolake.errors import (
     DatabaseError,
     DatabaseMisconfigured,
@@ -18,7 +19,7 @@ from chronolake.errors import (
 )
 from chronolake.extract import FailureKind
 from chronolake.ingest import OVERRIDABLE
-from chronolake.oltp import Database, current_lsn, migrate
+from chronolake.oltp import Database, current_lsn, migrate, queue_schema
 from chronolake.oltp.embedded import EmbeddedServer
 from chronolake.settings import load
 
@@ -46,14 +47,19 @@ OURS = {"schema_migrations"}
 NO_FACTS = {"sync_heartbeat"}
 
 
-def shape(conn, schema):
+def shape(conn, schema, *, queue=False):
+    """What the schema holds: our tables, or those of the job queue's library."""
     conn.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
+
+    def meant(row):
+        return row[0].startswith("procrastinate_") == queue and row[0] not in OURS
+
     return {
-        "columns": [row for row in conn.execute(COLUMNS, [schema]) if row[0] not in OURS],
-        "indexes": [row for row in conn.execute(INDEXES, [schema]) if row[0] not in OURS],
-        "constraints": [row for row in conn.execute(CONSTRAINTS, {"schema": schema}) if row[0] not in OURS],
+        "columns": list(filter(meant, conn.execute(COLUMNS, [schema]))),
+        "indexes": list(filter(meant, conn.execute(INDEXES, [schema]))),
+        "constraints": list(filter(meant, conn.execute(CONSTRAINTS, {"schema": schema}))),
         "published": list(conn.execute(PUBLISHED)),
-        "identity": [row for row in conn.execute(IDENTITY, [schema]) if row[0] not in OURS],
+        "identity": list(filter(meant, conn.execute(IDENTITY, [schema]))),
     }
 
 
@@ -69,6 +75,33 @@ def test_schema_sql_is_what_the_migrations_leave(database):
         conn.rollback()
     assert migrated["columns"]
     assert str(read).replace("other.", "") == str(migrated).replace("chronolake.", "")
+
+
+def test_the_queue_is_as_its_library_lays_it_down_at_once_or_step_by_step(database):
+    """As the library does it for a new database, and by its migrations one after the other."""
+    with database.connection() as conn:
+        laid_down = shape(conn, "chronolake", queue=True)
+        conn.execute("CREATE SCHEMA other")
+        conn.execute("SET search_path TO other")
+        conn.execute("CREATE TABLE queue_migrations (name text PRIMARY KEY)")
+        first, *others = queue_schema.known()
+        conn.execute((queue_schema._folder() / "migrations" / first).read_bytes())
+        conn.execute("INSERT INTO queue_migrations VALUES (%s)", [first])
+        assert queue_schema.missing(conn) == tuple(others)
+        assert queue_schema.bring_up(conn) == len(others)
+        assert queue_schema.missing(conn) == ()
+        stepped = shape(conn, "other", queue=True)
+        conn.rollback()
+    assert len(laid_down["columns"]) > 20
+    assert {row[:3] for row in stepped["columns"]} == {row[:3] for row in laid_down["columns"]}
+
+
+def test_a_queue_of_a_newer_library_is_told(database, make_settings):
+    with database.connection() as conn:
+        conn.execute("INSERT INTO queue_migrations (name) VALUES ('99.00.00_01_pre_newer.sql')")
+    with pytest.raises(MigrationFailed, match=r"99\.00\.00_01") as caught, Database.open(make_settings()):
+        pass
+    assert "pip install --upgrade procrastinate" in caught.value.hint
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
@@ -145,6 +178,8 @@ def test_a_column_added_to_a_table_that_lists_none_is_published_by_itself(databa
         ("page_entities_kind_check", EntityKind),
         ("page_failures_kind_check", FailureKind),
         ("extraction_decisions_reason_check", OVERRIDABLE),
+        ("scrape_sessions_state_check", SessionState),
+        ("scrape_progress_wanted_check", Wanted),
     ],
 )
 def test_postgresql_takes_the_words_that_the_code_has(database, constraint, words):

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from chronolake.capture.session import SessionEvent
 from chronolake.errors import SessionBusy, SourceBlocked, SourceHeldBack, SourceRefused, SourceUnavailable
 from chronolake.ingest import Collector, CollectRequest
 from chronolake.oltp import Database, imports, sessions
@@ -213,11 +214,19 @@ def test_one_import_has_a_session_and_no_other_moves_it(lakeless, archive):
     step = sessions.Step(1, 1, 0, 0, 0, page_ends=True, place="other")
     with services.database.connection() as conn:
         conn.execute("UPDATE scrape_progress SET ended = false")
+        conn.execute("UPDATE scrape_sessions SET state = 'running'")
         stands = sessions.find(conn, session_id)
         assert sessions.claim(conn, stands, 77)
         assert not sessions.claim(conn, stands, 78)
         assert not sessions.advance(conn, session_id, stands.import_id, step)
-        sessions.tell(conn, session_id, stands.import_id, "failed")
+        sessions.over(
+            conn,
+            session_id,
+            stands.import_id,
+            SourceUnavailable("gone"),
+            event=SessionEvent.FAILED,
+            again_s=None,
+        )
         assert sessions.find(conn, session_id).place is None
         assert sessions.find(conn, session_id).state == "running"
     with services.database.connection() as held, imports.hold(held, 77), pytest.raises(SessionBusy):

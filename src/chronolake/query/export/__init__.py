@@ -2,6 +2,6 @@
 
 from chronolake.query.export.captures import NAME, CapturesFilter
 from chronolake.query.export.formats import Format
-from chronolake.query.export.run import Exported, Exporter, Progress
+from chronolake.query.export.run import Exported, Exporter, Progress, checked
 
-__all__ = ["NAME", "CapturesFilter", "Exported", "Exporter", "Format", "Progress"]
+__all__ = ["NAME", "CapturesFilter", "Exported", "Exporter", "Format", "Progress", "checked"]

@@ -14,8 +14,16 @@ from typing import Any
 
 import duckdb
 
+from chronolake import faults
 from chronolake.capture.columns import CDX_RECORDS
-from chronolake.errors import EngineUnavailable, LakeError, LakeIncomplete, OutputError, StorageFull
+from chronolake.errors import (
+    EngineUnavailable,
+    ExportStopped,
+    LakeError,
+    LakeIncomplete,
+    OutputError,
+    StorageFull,
+)
 from chronolake.lake import Lake, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
@@ -41,9 +49,10 @@ _Write = Callable[[str, Mapping[str, Any], Path], int]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an export is: `share` from 0 to 1, null where the engine cannot tell."""
+    """How far an export is: `share` from 0 to 1, null where the engine cannot tell, and the bytes that lie there."""
 
     share: float | None
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,19 @@ class Exported:
     as_of_lsn: str | None
     lag_s: float | None
     elapsed_s: float
+
+
+def checked(name: str, params: Mapping[str, Any]) -> None:
+    """Whether these are the parameters of an export of that name.
+
+    Raises:
+        QuestionUnknown: there is no such question.
+        ParameterInvalid: a parameter is missing, unknown or out of bounds.
+    """
+    if name == captures.NAME:
+        read(name, captures.CapturesFilter, params)
+    else:
+        read(name, named(name).params, params)
 
 
 class Exporter:
@@ -87,8 +109,9 @@ class Exporter:
         format_: Format,
         replace: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Exported:
-        """Write the captures, or the rows of the question `name`, to `path`.
+        """Write the captures, or the rows of the question `name`, to `path`, until `stopped` says so.
 
         Captures in Parquet go to a folder where the path has no suffix: several files, the lake's own ones as they are
         where all of their rows are meant. Else the path becomes one file.
@@ -100,6 +123,7 @@ class Exporter:
             OutputError: the path is taken, or cannot be written.
             StorageFull: no room; nothing is left behind.
             QueryTimeout: the deadline passed; nothing is left behind.
+            ExportStopped: `stopped` said so; nothing is left behind.
             LakeError: the lake could not be used.
         """
         started = time.perf_counter()
@@ -108,7 +132,7 @@ class Exporter:
             fresh = freshness.of_lake(conn)
         if fresh.as_of_lsn is None:
             raise LakeIncomplete("it has not followed PostgreSQL yet")
-        write = partial(self._write, lake=lake, format_=format_, on_progress=on_progress)
+        write = partial(self._write, lake=lake, format_=format_, on_progress=on_progress, stopped=stopped)
         with _until_whole(path, replace=replace) as half:
             if name == captures.NAME:
                 in_folder = format_ is Format.PARQUET and not path.suffix
@@ -187,12 +211,13 @@ class Exporter:
         lake: Lake,
         format_: Format,
         on_progress: Callable[[Progress], None] | None,
+        stopped: Callable[[], bool],
     ) -> int:
         with (
             lake.errors_translated(),
             lake.cursor() as cursor,
             interrupting(cursor, self._settings.query.export_timeout_s),
-            _watched(cursor, on_progress),
+            _watched(cursor, path, on_progress, stopped),
         ):
             return writer_of(format_, self._settings.parquet)(cursor, text, values, path)
 
@@ -209,6 +234,7 @@ def _until_whole(path: Path, *, replace: bool) -> Iterator[Path]:
         half.touch()
         half.unlink()
         yield half
+        faults.reach("export.half_written")
         if path.is_dir() and half.is_dir():
             shutil.rmtree(path)
         half.replace(path)
@@ -227,23 +253,35 @@ def _until_whole(path: Path, *, replace: bool) -> Iterator[Path]:
 
 @contextmanager
 def _watched(
-    cursor: duckdb.DuckDBPyConnection, on_progress: Callable[[Progress], None] | None
+    cursor: duckdb.DuckDBPyConnection,
+    path: Path,
+    on_progress: Callable[[Progress], None] | None,
+    stopped: Callable[[], bool],
 ) -> Iterator[None]:
-    """Tell now and then how far the cursor's statement is, from a thread of its own."""
-    if on_progress is None:
-        yield
-        return
+    """Tell now and then how far the cursor's statement is, and interrupt it once `stopped` says so.
+
+    A thread of its own does both.
+    """
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(_LOOK_S):
-            percent = cursor.query_progress()
-            on_progress(Progress(percent / 100 if 0 <= percent <= 100 else None))
+            if on_progress is not None:
+                percent = cursor.query_progress()
+                share = percent / 100 if 0 <= percent <= 100 else None
+                on_progress(Progress(share, path.stat().st_size if path.is_file() else 0))
+            if stopped():
+                # An interrupt between two statements stops neither: it is said again at the next look.
+                cursor.interrupt()
 
     watcher = threading.Thread(target=look, name="export-progress", daemon=True)
     watcher.start()
     try:
         yield
+    except Exception as error:
+        if stopped():
+            raise ExportStopped("the export was stopped") from error
+        raise
     finally:
         ended.set()
         watcher.join()

@@ -152,7 +152,7 @@ class LanguageQualityRow(Row):
 class EfficiencyRow(Row):
     """The scrape sessions of one state."""
 
-    state: Annotated[str, Field(description="waiting, running, done or failed")]
+    state: Annotated[str, Field(description="waiting, running, paused, done, failed or cancelled")]
     sessions: Annotated[int, Field(description="scrape sessions")]
     read: Annotated[int, Field(description="captures that the archives gave")]
     stored: Annotated[int, Field(description="of these, new ones")]

@@ -1,0 +1,2 @@
+-- Note an export that is asked for.
+INSERT INTO exports (id, what, params, format) VALUES (%(id)s, %(what)s, %(params)s, %(format)s)

@@ -1,0 +1,2 @@
+-- Forget an export.
+DELETE FROM exports WHERE id = %s

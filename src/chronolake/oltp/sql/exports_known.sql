@@ -1,0 +1,2 @@
+-- Which of these exports there are.
+SELECT id FROM exports WHERE id = ANY (%s)

@@ -1,0 +1,2 @@
+-- Pause a schedule, or let it go on.
+UPDATE collect_schedules SET paused = %(paused)s WHERE id = %(id)s

@@ -1,0 +1,2 @@
+-- Forget a schedule.
+DELETE FROM collect_schedules WHERE id = %s
