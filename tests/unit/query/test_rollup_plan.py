@@ -11,6 +11,7 @@ from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.moment import EARLIEST, LATEST
 from chronolake.query.params import Interval
 from chronolake.query.rollup import Planner, blocks, derived, shaped
+from chronolake.query.rollup.plan import shape_of
 
 QUESTION = QUESTIONS["source_trend"]
 VALUES = {"interval": Interval.MONTH, "start": EARLIEST, "end": LATEST}
@@ -110,3 +111,19 @@ def test_statements_are_kept_by_shape():
     first, second, year = (found.statement for found in asked)
     assert first is second
     assert year is not first
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # 1996 and 2018 begin with a Monday, 2017 ends with a Sunday: with them all periods begin or end.
+        ({"start": "1996"}, {}),
+        ({"start": "2018"}, {}),
+        ({"end": "2017"}, {}),
+        ({"start": "1996", "end": "2017"}, {"start": "1996"}),
+    ],
+)
+def test_a_range_is_never_taken_for_an_open_one(one, other):
+    params = QUESTIONS["domain_statistics"].params
+    shapes = [shape_of(params(domain="a.example", **given).model_dump()) for given in (one, other)]
+    assert shapes[0] != shapes[1]
