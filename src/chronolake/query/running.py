@@ -84,7 +84,9 @@ class Running:
         timeout_s = self._settings.timeout_s
         if asked.chosen_freely:
             self._check_bearable(asked)
-        with self.postgres_places.one(timeout_s), self.health.watching(Engine.POSTGRES):
+        # Who came for the price goes to the lake where there is no place; all others wait for one.
+        wait_s = 0.0 if asked.chosen.code is route.Reason.CHEAPER else timeout_s
+        with self.postgres_places.one(wait_s), self.health.watching(Engine.POSTGRES):
             began = time.perf_counter()
             text = written(asked.question, Engine.POSTGRES, scoped=scoped)
             found = run_postgres(self._database, text, bound(asked.values, asked.scope), timeout_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +17,7 @@ from chronolake.query import running as module
 from chronolake.query.cost import Estimate
 from chronolake.query.freshness import Demand, of_lake
 from chronolake.query.question import named
-from chronolake.query.route import Engine, Reason
+from chronolake.query.route import Engine, Reason, Route
 from chronolake.query.scanned import of_question
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("filled", "analyzed")]
@@ -108,6 +109,14 @@ async def test_a_busy_postgresql_gets_no_question_that_the_lake_can_answer(make_
     with router._engines.postgres_places.one(1):
         answer = await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING)
         assert answer.meta.engine == "duckdb"
+        # Nor does one wait that was on its way when the last place was taken.
+        chosen = router.route_query(QueryType.AGGREGATION, {})
+        late, _ = router._looked_up(
+            named("scraping_efficiency"), EFFICIENCY, EVERYTHING, chosen, 0.0, at=None, demand=Demand()
+        )
+        cheaper = Route(Engine.POSTGRES, "cheaper", Reason.CHEAPER)
+        answer = router._answer(replace(late, chosen=cheaper))
+        assert (answer.meta.engine, answer.code) == ("duckdb", Reason.POSTGRES_FAILED)
     answer = await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING)
     assert answer.meta.engine == "postgres"
 

@@ -12,6 +12,7 @@ from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.moment import EARLIEST, LATEST
 from chronolake.query.params import Interval
 from chronolake.query.rollup import Planner, blocks, derived, rewritten, shaped
+from chronolake.query.rollup.plan import shape_of
 
 QUESTION = QUESTIONS["source_trend"]
 VALUES = {"interval": Interval.MONTH, "start": EARLIEST, "end": LATEST}
@@ -177,3 +178,19 @@ def test_the_foremost_domains_read_no_captures():
     assert len(rollups) == 2
     found = rewritten(question.tree, values, Scope.everything(), rollups)
     assert len(found.rollups) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # 1996 and 2018 begin with a Monday, 2017 ends with a Sunday: with them all periods begin or end.
+        ({"start": "1996"}, {}),
+        ({"start": "2018"}, {}),
+        ({"end": "2017"}, {}),
+        ({"start": "1996", "end": "2017"}, {"start": "1996"}),
+    ],
+)
+def test_a_range_is_never_taken_for_an_open_one(one, other):
+    params = QUESTIONS["domain_statistics"].params
+    shapes = [shape_of(params(domain="a.example", **given).model_dump()) for given in (one, other)]
+    assert shapes[0] != shapes[1]
