@@ -137,7 +137,8 @@ class Worker:
     def stop(self) -> None:
         """End the worker, whatever it does; its payload goes with it. Calling twice is safe."""
         self.connection.close()
-        if self.job is not None:
+        # One that is busy, or still loading its libraries, would not see that for a while.
+        if self.job is not None or not self.ready:
             self._process.kill()
         self._bury()
         self._last_words()
