@@ -33,7 +33,8 @@ _NOBODY = UUID(int=0)
 _FORBIDDEN = (
     "socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "subprocess.", "os.system", "os.exec",
     "os.posix_spawn", "os.fork", "os.spawn", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.",
-    "urllib.Request", "ctypes.dlopen",
+    "os.truncate", "os.link", "os.symlink", "os.chmod", "os.chown", "os.kill", "os.killpg", "urllib.Request",
+    "ctypes.dlopen",
 )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from datetime import datetime
@@ -163,3 +165,38 @@ def test_a_worker_gets_no_secret_from_the_environment(monkeypatch):
     with ExtractorPool(settings(), workers=1) as pool:
         list(pool.extract([payload(html("A boat."))]))
         assert b"secret" not in Path(f"/proc/{pool.pids[0]}/environ").read_bytes()
+
+
+FORBIDDEN = """
+import os, socket, subprocess, sys
+from chronolake.extract.worker import _give_up_rights
+
+_give_up_rights()
+done = []
+for name, act in {
+    "connect": lambda: socket.socket().connect(("127.0.0.1", 9)),
+    "resolve": lambda: socket.getaddrinfo("example.com", 80),
+    "run": lambda: subprocess.run(["true"]),
+    "shell": lambda: os.system("true"),
+    "write": lambda: open(sys.argv[1], "w"),
+    "create": lambda: os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY),
+    "remove": lambda: os.remove(__file__),
+    "kill": lambda: os.kill(os.getppid(), 0),
+}.items():
+    try:
+        act()
+    except PermissionError:
+        continue
+    done.append(name)
+open("/proc/self/status").read()
+print(done)
+"""
+
+
+def test_a_worker_opens_no_connection_starts_no_program_and_writes_no_file(tmp_path):
+    script, file = tmp_path / "script.py", tmp_path / "file"
+    script.write_text(FORBIDDEN)
+    told = subprocess.run([sys.executable, script, file], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+    assert script.exists()
+    assert not file.exists()
