@@ -75,7 +75,7 @@ class Running:
             )
         waited = asked.demand != Demand() and fresh is not asked.fresh
         if not waited and asked.chosen.code is not route.Reason.POSTGRES_FAILED:
-            self._learn(asked, Engine.DUCKDB, fresh.snapshot_id, began)
+            self._learn(asked, Engine.DUCKDB, fresh, began)
         return rows, fresh
 
     def in_postgres(self, asked: Asked) -> tuple[Rows, Freshness]:
@@ -84,7 +84,9 @@ class Running:
         timeout_s = self._settings.timeout_s
         if asked.chosen_freely:
             self._check_bearable(asked)
-        with self.postgres_places.one(timeout_s), self.health.watching(Engine.POSTGRES):
+        # Who came for the price goes to the lake where there is no place; all others wait for one.
+        wait_s = 0.0 if asked.chosen.code is route.Reason.CHEAPER else timeout_s
+        with self.postgres_places.one(wait_s), self.health.watching(Engine.POSTGRES):
             began = time.perf_counter()
             text = written(asked.question, Engine.POSTGRES, scoped=scoped)
             found = run_postgres(self._database, text, bound(asked.values, asked.scope), timeout_s)
@@ -107,13 +109,13 @@ class Running:
                 hint="Ask when the lake is there, with engine=postgres, or raise CHRONOLAKE_POSTGRES_MOST_ROWS.",
             )
 
-    def _learn(self, asked: Asked, engine: Engine, snapshot_id: int | None, began: float) -> None:
+    def _learn(self, asked: Asked, engine: Engine, fresh: Freshness | None, began: float) -> None:
         """Remember how long it took, beside what was estimated."""
         ms = (time.perf_counter() - began) * 1000
         if not self._settings.postgres_cheap_rows:
             return
         try:
-            estimate = self.weighing.estimates(asked.statement, asked.values, snapshot_id).get(engine)
+            estimate = self.weighing.estimates(asked.statement, asked.values, fresh).get(engine)
         except (LakeError, DatabaseError):
             return
         if estimate is not None:

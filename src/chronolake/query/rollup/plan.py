@@ -11,6 +11,7 @@ from sqlglot import exp
 from chronolake.capture.columns import TABLES
 from chronolake.lake import RollupState
 from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.moment import EARLIEST, LATEST
 from chronolake.query.params import Interval
 from chronolake.query.question import Question
 from chronolake.query.rollup.rewriting import begins, ends, rewritten
@@ -108,7 +109,9 @@ def _mark(value: object) -> Hashable:
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, datetime):
-        return tuple((begins(value, interval), ends(value, interval)) for interval in Interval)
+        # All periods begin with the first day of 1996, too, a Monday: but a range from there is not an open one.
+        marks = ((begins(value, interval), ends(value, interval)) for interval in Interval)
+        return value == EARLIEST, value == LATEST, *marks
     return None if value is None else type(value).__name__
 
 
