@@ -168,8 +168,8 @@ def _loops(
     loops: list[Loop] = list(sync.loops) if sync else []
     if sync is not None and lake is not None and lake.is_local:
         loops += [LakeMaintenance(lake=lake, settings=settings), RollupUpkeep(lake=lake, settings=settings)]
-        if settings.optimizer.mode is OptimizerMode.AUTO:
-            loops.append(OptimizerTending(optimizer=optimizer))
+    if settings.optimizer.mode is OptimizerMode.AUTO and (lake is None or lake.is_local):
+        loops.append(OptimizerTending(optimizer=optimizer))
     if settings.log.sample_interval_s:
         loops.append(MetricSampler(database=database, settings=settings, registry=metrics.REGISTRY))
     return tuple(loops)

@@ -490,6 +490,27 @@ class HistorySettings(_Section):
     )  # fmt: skip
 
 
+class PlanSettings(_Section):
+    """Looking at how questions are answered."""
+
+    slow_ms: float = Field(
+        default=1000, ge=0, le=86_400_000, alias="CHRONOLAKE_SLOW_MS",
+        description="Milliseconds from which on a question's plan is looked at, in the background; 0: none for that.",
+    )  # fmt: skip
+    share: float = Field(
+        default=0.01, ge=0, le=1, alias="CHRONOLAKE_PLAN_SHARE",
+        description="Share of the other questions whose plans are looked at, so that one knows how they were; 0: none.",
+    )  # fmt: skip
+    per_minute: float = Field(
+        default=6, gt=0, le=6000, alias="CHRONOLAKE_PLANS_PER_MINUTE",
+        description="Looks a minute, at most, in each process.",
+    )  # fmt: skip
+    regression_ratio: float = Field(
+        default=1.5, gt=1, le=1000, alias="CHRONOLAKE_PLAN_REGRESSION_RATIO",
+        description="A new plan that takes so many times as long as the one before is told of, by medians.",
+    )  # fmt: skip
+
+
 class OptimizerMode(StrEnum):
     """Whether the optimizer works by itself."""
 
@@ -502,12 +523,21 @@ class OptimizerSettings(_Section):
 
     mode: OptimizerMode = Field(
         default=OptimizerMode.OFF, alias="CHRONOLAKE_OPTIMIZE",
-        description="off: propose rollups, make those that are asked for. auto: make and drop them, too.",
+        description="off: propose rollups and indexes, make those that are asked for. auto: make and drop them, too.",
     )  # fmt: skip
     budget_bytes: Bytes = Field(
         default="1GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
         alias="CHRONOLAKE_ROLLUP_BUDGET",
         description="Room on the disk that all rollups together may take, for any more to be proposed.",
+    )  # fmt: skip
+    index_budget_bytes: Bytes = Field(
+        default="1GB",  # type: ignore[assignment]  # read by the validator, as the environment's text is
+        alias="CHRONOLAKE_INDEX_BUDGET",
+        description="Room that the optimizer's indexes in PostgreSQL may take, for any more to be proposed.",
+    )  # fmt: skip
+    layout_ratio: float = Field(
+        default=1.3, gt=1, le=1000, alias="CHRONOLAKE_LAYOUT_RATIO",
+        description="Another layout of the lake is proposed where it was measured to answer so many times as fast.",
     )  # fmt: skip
 
 
@@ -573,6 +603,7 @@ class Settings(BaseModel):
     jobs: JobSettings = JobSettings()
     query: QuerySettings = QuerySettings()
     history: HistorySettings = HistorySettings()
+    plans: PlanSettings = PlanSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     cache: CacheSettings = CacheSettings()
     server: ServerSettings = ServerSettings()

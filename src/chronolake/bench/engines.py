@@ -25,6 +25,7 @@ from chronolake.lake.engine import identifier, quoted
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter, Scope
 from chronolake.query.engines import run_scanned
+from chronolake.query.freshness import Freshness
 from chronolake.query.scanned import Scanned, of_tree
 from chronolake.settings import Settings
 
@@ -108,7 +109,7 @@ class LakeSql:
             _over_files(question),
             parameters,
             _TIMEOUT_S,
-            snapshot_id=self._lake.checkpoint().snapshot_id,
+            fresh=Freshness(None, None, None, snapshot_id=self._lake.checkpoint().snapshot_id),
         )
 
     def export(self, path: Path) -> None:

@@ -43,6 +43,8 @@ class Extracted:
     seconds: float
     workers: int
     pages_per_s: float
+    #: processor time of a page, worker and pool together: what other programs do at the time changes it little
+    cpu_ms_per_page: float
     #: processes that wanted a core, on average over the last minute
     load: float
 
@@ -71,7 +73,7 @@ def run(
     with ExtractorPool(settings, workers) as pool:
         for _ in pool.extract(islice(cycle(given), workers * _WARM_UP)):
             pass
-        began = time.perf_counter()
+        cpu_s, began = _cpu_s(pool.pids), time.perf_counter()
         for result in pool.extract(islice(cycle(given), count)):
             if isinstance(result, Failure):
                 failures[result.kind] += 1
@@ -80,7 +82,7 @@ def run(
             characters += len(result.text)
             entities += len(result.entities)
             languages[result.language or "none"] += 1
-        seconds = time.perf_counter() - began
+        seconds, cpu_s = time.perf_counter() - began, _cpu_s(pool.pids) - cpu_s
     return Extracted(
         pages=read,
         failures=dict(failures),
@@ -91,8 +93,17 @@ def run(
         seconds=round(seconds, 3),
         workers=workers,
         pages_per_s=round(count / seconds, 1),
+        cpu_ms_per_page=round(1000 * cpu_s / count, 2),
         load=os.getloadavg()[0],
     )
+
+
+def _cpu_s(pids: Sequence[int]) -> float:
+    """Processor time of the workers and of this process, in seconds."""
+    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split() for pid in pids)
+    # User and system time are fields 14 and 15; the name, which may hold blanks, is the second.
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in stats)
+    return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
 
 
 def html_of(warc: Path) -> Iterator[Payload]:

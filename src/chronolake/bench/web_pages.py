@@ -13,8 +13,8 @@ from chronolake.capture.payload import Payload
 
 _PARAGRAPHS, _SENTENCES = 12, 6
 _MENU_LINKS, _FOOTER_LINKS = 60, 40
-_EARLIEST = datetime(2010, 1, 1)  # noqa: DTZ001  # timestamps of captures are UTC and bear no zone
-_DAYS = 5000
+_EARLIEST = datetime(2021, 7, 1)  # noqa: DTZ001  # timestamps of captures are UTC and bear no zone
+_DAYS = 1500
 _LANGUAGES = {
     "en": (
         "{name} said that the {thing} would be open again before the end of the year",

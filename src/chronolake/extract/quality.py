@@ -90,7 +90,9 @@ def _gopher(
     yield Measure("gopher.ellipses", sum(map(text.count, _ELLIPSES)) / count, most=0.1)
     yield Measure("gopher.bullet_lines", _share(lines, lambda line: line.startswith(_BULLETS)), most=0.9)
     yield Measure("gopher.ellipsis_lines", _share(lines, lambda line: line.endswith(_ELLIPSES)), most=0.3)
-    with_letter = sum(1 for word in words if word[0].isalpha() or any(map(str.isalpha, word)))
+    # Words come again, so that each is looked at once.
+    counted = Counter(words).items()
+    with_letter = sum(n for word, n in counted if word[0].isalpha() or any(map(str.isalpha, word)))
     yield Measure("gopher.words_with_letter", with_letter / count, least=0.8)
     stop_words = STOP_WORDS.get(language or "")
     if stop_words is not None:

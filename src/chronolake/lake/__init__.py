@@ -7,6 +7,7 @@ from chronolake.lake.copies import TableCopy
 from chronolake.lake.deadline import interrupting
 from chronolake.lake.estimate import Estimate
 from chronolake.lake.lake import Lake
+from chronolake.lake.layout_trial import LaidOut, LayoutTrials, Sample, Way
 from chronolake.lake.maintenance import LakeMaintenance
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Snapshot
@@ -22,9 +23,11 @@ __all__ = [
     "Applied",
     "Checkpoint",
     "Estimate",
+    "LaidOut",
     "Lake",
     "LakeInfo",
     "LakeMaintenance",
+    "LayoutTrials",
     "Merged",
     "Reach",
     "Refreshed",
@@ -35,6 +38,7 @@ __all__ = [
     "RollupState",
     "RollupUpkeep",
     "Rollups",
+    "Sample",
     "Snapshot",
     "StagedBatch",
     "StagedFile",
@@ -43,6 +47,7 @@ __all__ = [
     "TableCopy",
     "TableInfo",
     "Wanted",
+    "Way",
     "WholeFiles",
     "interrupting",
     "note_relation",

@@ -43,8 +43,14 @@ CREATE TABLE IF NOT EXISTS chronolake_batches (
 );
 CREATE TABLE IF NOT EXISTS chronolake_changed (
     table_name text PRIMARY KEY,
-    snapshot_id bigint NOT NULL
+    snapshot_id bigint NOT NULL,
+    laid_in bigint
 );
+"""
+#: What a catalog of an older version lacks: nobody noted when files were last merged, so they count as merged now.
+LAID_IN = """
+ALTER TABLE chronolake_changed ADD COLUMN laid_in bigint;
+UPDATE chronolake_changed SET laid_in = (SELECT max(snapshot_id) FROM ducklake_snapshot);
 """
 
 #: On DuckLake's tables, which have none: each commit looks up the live files with their partitions and deletes.
@@ -81,6 +87,9 @@ class Catalog:
             conn.execute(
                 (OWN_TABLES + stream_notes.OWN_TABLES + repairs.OWN_TABLE + rollup.OWN_TABLE).encode()
             )
+            noted = "SELECT FROM pg_attribute WHERE attrelid = 'chronolake_changed'::regclass AND attname = 'laid_in'"
+            if not _one(conn, f"SELECT EXISTS ({noted})")[0]:
+                conn.execute(LAID_IN.encode())
             for name, (table, column) in OWN_INDEXES.items():
                 # Even to find that an index exists, PostgreSQL would wait for a commit that runs.
                 if _one(conn, f"SELECT to_regclass('{name}')")[0] is None:
@@ -184,6 +193,8 @@ class Commit:
     _changes: set[str] = field(default_factory=set)
     #: names of the tables whose rows are others after this commit
     _changed: set[str] = field(default_factory=set)
+    #: names of those whose rows are the same, in other files
+    _laid: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         row = _one(
@@ -297,6 +308,7 @@ class Commit:
         held = self.tables[table.name]
         # What DuckLake calls it, so that its readers take the rows for old ones, and its writers see the conflict.
         self._changes.add(f"rewrite_delete:{held.table_id}")
+        self._laid.add(table.name)
         self._end(old)
         if new:
             numbers = self._add(table, new)
@@ -343,10 +355,18 @@ class Commit:
             [self.snapshot_id, ",".join(sorted(self._changes, reverse=True))],
         )
         self.conn.execute(
-            "INSERT INTO chronolake_changed SELECT unnest(%s::text[]), %s"
-            " ON CONFLICT (table_name) DO UPDATE SET snapshot_id = excluded.snapshot_id",
-            [sorted(self._changed), self.snapshot_id],
+            "INSERT INTO chronolake_changed (table_name, snapshot_id, laid_in)"
+            " SELECT unnest(%(changed)s::text[]), %(now)s, %(now)s ON CONFLICT (table_name)"
+            " DO UPDATE SET snapshot_id = excluded.snapshot_id, laid_in = excluded.laid_in",
+            {"changed": sorted(self._changed), "now": self.snapshot_id},
         )
+        if laid := sorted(self._laid - self._changed):
+            self.conn.execute(
+                "INSERT INTO chronolake_changed (table_name, snapshot_id, laid_in)"
+                " SELECT unnest(%(laid)s::text[]), 0, %(now)s ON CONFLICT (table_name)"
+                " DO UPDATE SET laid_in = excluded.laid_in",
+                {"laid": laid, "now": self.snapshot_id},
+            )
         self.conn.execute("SELECT pg_notify('chronolake_snapshot', %s)", [str(self.snapshot_id)])
         return self.snapshot_id
 

@@ -10,7 +10,7 @@ time, so a query takes its own.
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,17 +36,18 @@ from chronolake.lake.engine import Engine, quoted
 from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
+from chronolake.lake.layout_trial import LayoutTrials
 from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.records import DataFile
 from chronolake.lake.repairs import Repair, Repaired
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.rollup import states
 from chronolake.lake.rollups import Rollups
-from chronolake.lake.scan import Reach, Scanner, Wanted
+from chronolake.lake.scan import Reach, Scanner, Wanted, unnoted
 from chronolake.lake.staging import StagedBatch, conform
 from chronolake.lake.stream_notes import RelationNote, StreamCheckpoint
 from chronolake.lake.whole import Bounds, WholeFiles, whole_files
-from chronolake.settings import Settings
+from chronolake.settings import Layout, Settings
 
 #: Columns are derived for the writer in this share of the engine's memory.
 WRITER_MEMORY_SHARE = 0.25
@@ -139,25 +140,35 @@ class Lake:
             cursor.execute("USE lake")
         return cursor
 
-    def files_of(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[str] | None:
+    def files_of(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable] = unnoted
+    ) -> list[str] | None:
         """Subqueries that read tables of one snapshot by their files, for `file_cursor`; null where that cannot be.
 
+        `laid` tells of a table what stays the same while its files do, so that they need not be asked for again.
+
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
-        return self._scanner.relations(wanted, snapshot_id) if self.is_local else None
+        return self._scanner.relations(wanted, snapshot_id, laid) if self.is_local else None
 
-    def reach(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[Reach] | None:
+    def reach(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable] = unnoted
+    ) -> list[Reach] | None:
         """What has to be looked at to read these, from what the catalog notes of files; null where that is not known.
 
+        `laid` is as `files_of` has it.
+
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
-        return self._scanner.reach(wanted, snapshot_id) if self.is_local else None
+        return self._scanner.reach(wanted, snapshot_id, laid) if self.is_local else None
 
-    def holds_lists(self, wanted: Sequence[Wanted], snapshot_id: int) -> bool:
+    def holds_lists(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable] = unnoted
+    ) -> bool:
         """Whether `files_of` would answer without the catalog, as it must while that is out of reach."""
-        return self.is_local and self._scanner.holds(wanted, snapshot_id)
+        return self.is_local and self._scanner.holds(wanted, snapshot_id, laid)
 
     def file_cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh cursor that knows no table: for statements over `files_of`. Else as `cursor`, and cheaper."""
@@ -528,6 +539,40 @@ class Lake:
             evolve=self.evolve,
             layout=self._settings.lake.layout,
         )
+
+    def layout_trials(self) -> LayoutTrials:
+        """What lays a part of a table down in other ways, to measure them.
+
+        Raises:
+            LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
+        """
+        self._check_writable()
+        return LayoutTrials(
+            catalog=self._commits,
+            relation=self._relation,
+            reading=self._reading,
+            parquet=self._settings.parquet,
+            folder=self._settings.home.root / "trials",
+        )
+
+    def layout(self, table: Table) -> Layout | None:
+        """How new files of a table lie; null: in a way that is not ours."""
+        return self._commits.tables()[table.name].layout
+
+    def relay(self, table: Table, layout: Layout) -> None:
+        """Let new files of a table lie in that layout; compaction deals the others out anew.
+
+        Raises:
+            LakeBusy: another process committed at the same time.
+            LakeUnavailable: the catalog was lost.
+        """
+        self._check_writable()
+        self.evolve(schema.relaid(table, layout))
+
+    def _relation(self, table: Table, columns: Sequence[str], bucket_of: str | None) -> str:
+        """What reads a table's rows, by its files where that can be; those of one bucket alone, where one is said."""
+        found = self.files_of([Wanted(table.name, tuple(columns), bucket_of)], self.checkpoint().snapshot_id)
+        return found[0] if found else table.name
 
     def _kept_tables(self) -> dict[str, Table]:
         """Every table that is ours to keep in shape: those of the registry, and the rollups'."""

@@ -24,17 +24,17 @@ def partition_expressions(table: Table, layout: Layout) -> tuple[str, ...]:
     return _partitions(table, layout, bucket=f'bucket({BUCKETS}, "{table.bucket_by}")')
 
 
-def partition_keys(table: Table, layout: Layout) -> tuple[str, ...]:
+def partition_keys(table: Table, layout: Layout, buckets: int = BUCKETS) -> tuple[str, ...]:
     """DuckDB expressions of the values that DuckLake's transforms give a row; empty for none."""
-    return _partitions(table, layout, bucket=bucket_of(f'"{table.bucket_by}"'))
+    return _partitions(table, layout, bucket=bucket_of(f'"{table.bucket_by}"', buckets))
 
 
-def bucket_of(text: str) -> str:
+def bucket_of(text: str, buckets: int = BUCKETS) -> str:
     """A DuckDB expression of the bucket that a text, itself an expression, falls into.
 
     The transform is Iceberg's: 32-bit Murmur3, its sign bit cleared, modulo the buckets.
     """
-    return f"(murmur3_32({text}) & 2147483647) % {BUCKETS}"
+    return f"(murmur3_32({text}) & 2147483647) % {buckets}"
 
 
 def _partitions(table: Table, layout: Layout, *, bucket: str) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
-"""Reading tables by a list of their files that is kept for each snapshot, beside DuckLake's own way.
+"""Reading tables by a list of their files that is kept while they stay the same, beside DuckLake's own way.
 
 DuckLake asks the catalog seven things for each query and opens files without the footers that are known already; of a
-question that takes some milliseconds that is the greater part. Files never change and a snapshot's list never does, so
-both can be kept. Where a table needs more than a list, as after a change of its columns or with rows deleted from
-many files, there is no such way, and whoever asks reads through DuckLake.
+question that takes some milliseconds that is the greater part. Files never change, and a table's list of them only with
+a commit to that table, so both can be kept. Where a table needs more than a list, as after a change of its columns or
+with rows deleted from many files, there is no such way, and whoever asks reads through DuckLake.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,8 +25,8 @@ from chronolake.settings import Layout
 #: Files with deleted rows in one query. Each is a part of the statement by itself, with a join: beyond a few of them
 #: DuckLake, which skips such rows while it reads, takes less time.
 PATCHED_FILES = 2
-#: Snapshots whose lists are kept.
-KEPT_SNAPSHOTS = 4
+#: Lists that are kept of each table: those who ask at one time know of the newest, or of one shortly before.
+KEPT_LISTS = 4
 
 _FILES = """
 SELECT s.path || t.path || f.path, f.begin_snapshot,
@@ -109,6 +109,11 @@ class _Listing:
     columns: dict[str, int]
 
 
+def unnoted(_table: str) -> Hashable:
+    """What tells nothing of a table's files: they are asked for once a snapshot."""
+    return None
+
+
 class Scanner:
     """Writes SQL that reads tables of one lake by their files. Thread-safe."""
 
@@ -123,29 +128,36 @@ class Scanner:
         self._lake = lake
         self._lock = threading.Lock()
         self._closed = False
-        self._listings: dict[int, dict[str, _Listing | None]] = {}
+        self._listings: dict[str, dict[Hashable, _Listing | None]] = {}
         self._bucket = lru_cache(maxsize=4096)(lambda value: _bucket(cursor, value))
 
     def close(self) -> None:
         """Let go of every list; from then on there is none."""
         self._closed = True
 
-    def relations(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[str] | None:
+    def relations(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]
+    ) -> list[str] | None:
         """A subquery for each of `wanted`, all of one snapshot; null where one of them cannot be read so.
+
+        `laid` tells of a table in that snapshot what stays the same while its files do, and is another's for no other
+        files; null where it is not known.
 
         Raises:
             LakeUnavailable: the catalog is out of reach.
         """
         found = []
         for one in wanted:
-            listing = self._listing(one.table, snapshot_id)
+            listing = self._listing(one.table, snapshot_id, laid(one.table))
             relation = None if listing is None else self._relation(one, listing)
             if relation is None:
                 return None
             found.append(relation)
         return found
 
-    def reach(self, wanted: Sequence[Wanted], snapshot_id: int) -> list[Reach] | None:
+    def reach(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]
+    ) -> list[Reach] | None:
         """What has to be looked at for each of `wanted`; null where there is no list of a table's files.
 
         Raises:
@@ -153,7 +165,7 @@ class Scanner:
         """
         found = []
         for one in wanted:
-            listing = self._listing(one.table, snapshot_id)
+            listing = self._listing(one.table, snapshot_id, laid(one.table))
             if listing is None:
                 return None
             files = [file for file in self._needed(one, listing) if file.may_hold(one.within)]
@@ -167,24 +179,27 @@ class Scanner:
             )
         return found
 
-    def holds(self, wanted: Sequence[Wanted], snapshot_id: int) -> bool:
+    def holds(self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]) -> bool:
         """Whether the lists of all these tables in that snapshot are at hand, so that no catalog is asked for them."""
-        held = self._listings.get(snapshot_id, {})
-        return not self._closed and all(held.get(one.table) is not None for one in wanted)
+        return not self._closed and all(
+            self._listings.get(one.table, {}).get(_name(snapshot_id, laid(one.table))) is not None
+            for one in wanted
+        )
 
-    def _listing(self, table: str, snapshot_id: int) -> _Listing | None:
+    def _listing(self, table: str, snapshot_id: int, laid: Hashable) -> _Listing | None:
         # Of many who ask after a commit, one looks.
         with self._lock:
             if self._closed:
                 return None
-            held = self._listings.setdefault(snapshot_id, {})
-            if table not in held:
+            held = self._listings.setdefault(table, {})
+            name = _name(snapshot_id, laid)
+            if name not in held:
                 with self._catalog() as conn:
-                    held[table] = _listed(conn, table, snapshot_id, self._lake())
+                    held[name] = _listed(conn, table, snapshot_id, self._lake())
                 # In the order in which they came: a lake that is made anew counts from the first again.
-                for old in list(self._listings)[:-KEPT_SNAPSHOTS]:
-                    del self._listings[old]
-            return held[table]
+                for old in list(held)[:-KEPT_LISTS]:
+                    del held[old]
+            return held[name]
 
     def _relation(self, wanted: Wanted, listing: _Listing) -> str | None:
         files = self._needed(wanted, listing)
@@ -211,6 +226,11 @@ class Scanner:
             return list(listing.files)
         bucket = self._bucket(wanted.bucket_of)
         return [file for file in listing.files if file.buckets is None or bucket in file.buckets]
+
+
+def _name(snapshot_id: int, laid: Hashable) -> Hashable:
+    """What a list of files is kept under: what tells that it is the same, or its snapshot where that is not known."""
+    return ("snapshot", snapshot_id) if laid is None else laid
 
 
 def _listed(conn: Connection, table: str, snapshot_id: int, lake: Path) -> _Listing | None:

@@ -47,9 +47,15 @@ def created(table: Table, layout: Layout) -> list[str]:
         f"CREATE TABLE {table.name} ({columns})",
         f"ALTER TABLE {table.name} SET SORTED BY ({order})",
     ]
-    if partitions := partition_expressions(table, layout):
-        statements.append(f"ALTER TABLE {table.name} SET PARTITIONED BY ({', '.join(partitions)})")
-    return statements
+    return statements + (relaid(table, layout) if partition_expressions(table, layout) else [])
+
+
+def relaid(table: Table, layout: Layout) -> list[str]:
+    """The statements that let new and merged files of a table lie otherwise."""
+    partitions = partition_expressions(table, layout)
+    if not partitions:
+        return [f"ALTER TABLE {table.name} RESET PARTITIONED BY"]
+    return [f"ALTER TABLE {table.name} SET PARTITIONED BY ({', '.join(partitions)})"]
 
 
 def _evolve(table: Table, present: Mapping[str, str]) -> list[str]:

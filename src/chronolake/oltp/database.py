@@ -109,10 +109,14 @@ class Database:
                     conn.autocommit = False
 
     @contextmanager
-    def apart(self) -> Iterator[Connection]:
-        """A connection outside the pool, for what holds a transaction long: else as `connection`."""
-        with _translated(), psycopg.connect(self.url, application_name="chronolake verify") as conn:
+    def apart(self, purpose: str = "verify", *, autocommit: bool = False) -> Iterator[Connection]:
+        """A connection outside the pool, for what takes long: else as `connection`.
+
+        With `autocommit` each statement is a transaction by itself, as some have to be.
+        """
+        with _translated(), psycopg.connect(self.url, application_name=f"chronolake {purpose}") as conn:
             _configure(conn)
+            conn.autocommit = autocommit
             yield conn
 
     def migrations(self) -> list[dict[str, Any]]:

@@ -35,7 +35,8 @@ class Backlog:
     That was so at `as_of`, `lag_s` seconds ago. All three are null for a lake that never followed the stream.
     `snapshot_id` is its newest snapshot, null where there is no lake. `schema_version` is other whenever a table or a
     column came or went, `catalog` is once the lake was made anew, and `changed` has by table the snapshot that changed
-    its rows last; a table that is not there has not changed since the catalog notes it.
+    its rows last; a table that is not there has not changed since the catalog notes it. `laid_in` has by table the
+    snapshot that changed its files last, whether or not the rows in them are others; null where nobody noted it.
     """
 
     batches: int
@@ -46,6 +47,7 @@ class Backlog:
     schema_version: int | None
     catalog: int | None
     changed: Mapping[str, int]
+    laid_in: Mapping[str, int | None]
 
 
 def record(conn: Connection, batch: LedgerBatch) -> str:
@@ -104,4 +106,4 @@ def backlog(conn: Connection) -> Backlog:
     except UndefinedTable:
         if not within:
             conn.rollback()
-        return Backlog(len(pending(conn)), None, None, None, None, None, None, {})
+        return Backlog(len(pending(conn)), None, None, None, None, None, None, {}, {})

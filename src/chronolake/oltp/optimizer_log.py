@@ -13,18 +13,23 @@ from chronolake.oltp.statements import one, statement
 #: Key of the advisory lock of whoever optimizes by itself: "opti" in ASCII.
 ALONE = 0x6F707469
 
-Action = Literal["make", "drop"]
+Kind = Literal["rollup", "index", "layout"]
+Action = Literal["make", "drop", "change"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One rollup that was made or dropped. `figures` are what was known of it before."""
+    """One rollup or index that was made or dropped, or a layout that was changed. `figures` are what was known before.
+
+    `definition` is what is needed to make it again; of a layout, what it was and what it is.
+    """
 
     id: int
     done_at: datetime
+    kind: Kind
     action: Action
     automatic: bool
-    rollup: str
+    name: str
     asked: str
     why: str
     definition: Mapping[str, Any]
@@ -33,16 +38,20 @@ class Change:
 
 
 def alone(conn: Connection) -> bool:
-    """Whether nobody else optimizes by itself until this transaction ends."""
+    """Whether nobody else optimizes by itself until this connection closes.
+
+    It is the connection's, and no transaction's: an index is made once all that began before has ended.
+    """
     return bool(one(conn, "optimizer_alone", {"key": ALONE})[0])
 
 
 def add(
     conn: Connection,
     *,
+    kind: Kind,
     action: Action,
     automatic: bool,
-    rollup: str,
+    name: str,
     asked: str,
     why: str,
     definition: Mapping[str, Any],
@@ -50,9 +59,10 @@ def add(
 ) -> int:
     """Note a change that is about to be made; its number."""
     values = {
+        "kind": kind,
         "action": action,
         "automatic": automatic,
-        "rollup": rollup,
+        "name": name,
         "asked": asked,
         "why": why,
         "definition": Jsonb(definition),

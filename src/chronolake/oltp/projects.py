@@ -37,3 +37,8 @@ def archive_policy(conn: Connection, project_id: int, told: str | None) -> str:
     """Where the project collects from: as `told`, and from then on so; null: as it was told last."""
     values = {"project_id": project_id, "told": told}
     return str(one(conn, "project_archive_policy", values)[0])
+
+
+def ids(conn: Connection, most: int) -> list[int]:
+    """The numbers of some projects, the oldest, `most` of them."""
+    return [row[0] for row in conn.execute(statement("project_ids"), {"most": most})]

@@ -335,19 +335,45 @@ CREATE INDEX search_history_project_time_idx ON search_history (project_id, sear
 -- Old rows go by their time, and what was asked of late is counted by it.
 CREATE INDEX search_history_time_idx ON search_history (searched_at);
 
--- What the optimizer changed, and how to make the same rollup again.
+-- A way that an engine took for questions of one shape, as steps. `fingerprint` is the same for equal steps.
+CREATE TABLE query_plans (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    shape text COLLATE "C" NOT NULL,
+    engine text COLLATE "C" NOT NULL,
+    fingerprint text COLLATE "C" NOT NULL,
+    question text COLLATE "C" NOT NULL,
+    asked text COLLATE "C" NOT NULL,
+    steps jsonb NOT NULL,
+    first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (shape, engine, fingerprint)
+);
+
+CREATE INDEX query_plans_time_idx ON query_plans (last_at);
+
+-- How long it took, each time that it was looked at.
+CREATE TABLE query_plan_runs (
+    plan_id bigint NOT NULL REFERENCES query_plans (id) ON DELETE CASCADE,
+    elapsed_ms double precision NOT NULL,
+    ran_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE INDEX query_plan_runs_plan_time_idx ON query_plan_runs (plan_id, ran_at);
+
+-- What the optimizer changed, and how to take it back or make it again.
 CREATE TABLE optimizer_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     done_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    action text NOT NULL CHECK (action IN ('make', 'drop')),
+    action text NOT NULL CHECK (action IN ('make', 'drop', 'change')),
     automatic boolean NOT NULL,
-    rollup text COLLATE "C" NOT NULL,
     asked text NOT NULL,
     why text NOT NULL,
     definition jsonb NOT NULL,
     -- What was known of it before: of a proposal its estimates, of a rollup its cells and bytes.
     figures jsonb NOT NULL DEFAULT '{}',
-    undone_at timestamptz
+    undone_at timestamptz,
+    kind text NOT NULL CHECK (kind IN ('rollup', 'index', 'layout')),
+    name text COLLATE "C" NOT NULL
 );
 
 -- Touched at a steady pace, so that a quiet database still moves the sync's place in the WAL on.

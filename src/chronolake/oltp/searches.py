@@ -87,6 +87,12 @@ def counted(conn: Connection, since: datetime) -> list[Counted]:
     return [Counted(*row) for row in conn.execute(statement("searches_counted"), values)]
 
 
+def counted_of_postgres(conn: Connection, since: datetime) -> list[Counted]:
+    """What PostgreSQL answered since a moment, as `counted`; what named its engine does not count."""
+    values = {"since": since, "most": COUNTED_AT_MOST}
+    return [Counted(*row) for row in conn.execute(statement("searches_of_postgres"), values)]
+
+
 def timed(conn: Connection, since: datetime, most: int) -> list[Timed]:
     """What engines took of late, since a moment in UTC: the newest `most`, the oldest of these first."""
     rows = conn.execute(statement("searches_timed"), {"since": since, "most": most}).fetchall()

@@ -5,21 +5,20 @@ Pure, but for the types of columns, which the lake tells.
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
-from json import JSONDecodeError, loads
 from typing import Any
 
 from sqlglot import exp
 
-from chronolake.errors import LakeError, ParameterInvalid
+from chronolake.errors import LakeError
 from chronolake.lake import Estimate, Rollup
 from chronolake.oltp.searches import Counted
-from chronolake.query.params import read
-from chronolake.query.question import QUESTIONS, Question
+from chronolake.query.question import Question
+from chronolake.query.recalled import read_back
 from chronolake.query.rollup import blocks, derived, rewritten, shape_of, shaped
 from chronolake.query.scope import Scope
 from chronolake.query.text import tables_read
+from chronolake.query.wording import asked_in_words
 
 #: One that has a cell for more than every fourth row is nearly as much to read as the rows.
 MOST_CELLS = 0.25
@@ -53,6 +52,9 @@ class Proposal:
     estimate: Estimate
     saved_s_per_day: float
 
+    kind = "rollup"
+    action = "make"
+
     @property
     def name(self) -> str:
         """The rollup's."""
@@ -78,7 +80,14 @@ class Proposal:
 
     def document(self) -> dict[str, Any]:
         """The same as JSON values."""
-        return {"name": self.name, "asked": self.candidate.asked, "why": self.why, **self.figures}
+        return {
+            "kind": self.kind,
+            "action": self.action,
+            "name": self.name,
+            "asked": self.candidate.asked,
+            "why": self.why,
+            **self.figures,
+        }
 
 
 def candidates(
@@ -94,7 +103,7 @@ def candidates(
     # Questions about different domains are alike, and to see what would serve one takes some milliseconds.
     by_shape: dict[Hashable, list[tuple[Rollup, float]]] = {}
     for counted in asked:
-        question, values = _read(counted)
+        question, values = read_back(counted)
         if question is None:
             continue
         shape = question.name, shape_of(values), counted.project_count
@@ -107,7 +116,7 @@ def candidates(
             # What comes first took longest, so that its words stay.
             found[rollup.name] = Candidate(
                 rollup,
-                held.asked if held else _said(question, values, counted.project_count),
+                held.asked if held else asked_in_words(question, values, counted.project_count),
                 (held.times if held else 0) + counted.times,
                 (held.seconds if held else 0.0) + counted.seconds * share,
             )
@@ -136,19 +145,6 @@ def proposals(
     return kept
 
 
-def _read(counted: Counted) -> tuple[Question | None, dict[str, Any]]:
-    """The question as it was asked, its project left out; null where it is none of today's."""
-    question = QUESTIONS.get(counted.question)
-    if question is None:
-        return None, {}
-    try:
-        values = read(question.name, question.params, loads(counted.query_text)).model_dump()
-    except (JSONDecodeError, ParameterInvalid, AttributeError):
-        # Cut, or asked of another version.
-        return None, {}
-    return question, {name: value for name, value in values.items() if name not in {"project", "projects"}}
-
-
 def _served(
     question: Question, values: dict[str, Any], projects: int | None, typed: Callable[[Rollup], Rollup]
 ) -> list[tuple[Rollup, float]]:
@@ -172,10 +168,3 @@ def _served(
             read_from = [table for table in now.tree.find_all(exp.Table) if table.name == rollup.name]
             served.append((rollup, len(read_from) / tables))
     return served
-
-
-def _said(question: Question, values: Mapping[str, Any], projects: int | None) -> str:
-    choices = [
-        f"{name}={value.value}" for name, value in sorted(values.items()) if isinstance(value, StrEnum)
-    ]
-    return " ".join([question.name, *choices]) + ("" if projects is None else ", by project")

@@ -9,7 +9,8 @@ is one, which processes share. A Redis that fails is let alone for a while: answ
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from time import monotonic
 from typing import Any
@@ -32,8 +33,18 @@ REDIS_TIMEOUT_S = 0.25
 REDIS_PAUSE_S = 5.0
 #: Of the memory, the most that one answer may take.
 _LARGEST_SHARE = 8
+#: Under this name an answer's bytes have the names of the rollups, with commas between them.
+_ROLLUPS = b"chronolake:rollups"
 
 _log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows of an answer, and the names of the rollups that they were read from."""
+
+    rows: Rows
+    rollups: tuple[str, ...] = ()
 
 
 def key_of(
@@ -80,50 +91,52 @@ class ResultCache:
         if self._redis is not None:
             self._redis.close()
 
-    def get(self, key: str, question: Question) -> Rows | None:
-        """The rows of that name, null where none are kept."""
+    def get(self, key: str, question: Question) -> Kept | None:
+        """The answer of that name, null where none is kept."""
         shelf, packed = "memory", self._from_memory(key)
         if packed is None:
             shelf, packed = "redis", self._from_redis(key)
-            rows = None if packed is None else _unpacked(packed, question)
-            if rows is None or packed is None:
+            kept = None if packed is None else _unpacked(packed, question)
+            if kept is None or packed is None:
                 metrics.CACHE_LOOKUPS.labels(outcome="miss").inc()
                 return None
             self._into_memory(key, packed)
         else:
-            rows = _unpacked(packed, question)
+            kept = _unpacked(packed, question)
         metrics.CACHE_LOOKUPS.labels(outcome=shelf).inc()
-        return rows
+        return kept
 
-    def in_memory(self, key: str, question: Question) -> Rows | None:
-        """The rows of that name, if this process holds them; no look-up is counted."""
+    def in_memory(self, key: str, question: Question) -> Kept | None:
+        """The answer of that name, if this process holds it; no look-up is counted."""
         packed = self._from_memory(key)
         return None if packed is None else _unpacked(packed, question)
 
-    def newest(self, key: str, question: Question) -> tuple[Rows, Freshness] | None:
+    def newest(self, key: str, question: Question) -> tuple[Kept, Freshness] | None:
         """The newest answer of that name that was kept by `put_newest`, and how fresh it was; null where none is."""
         with self._lock:
             fresh, packed = self._fresh.get(key), self._held.get(key)
             if fresh is None or packed is None:
                 return None
             self._held.move_to_end(key)
-        rows = _unpacked(packed, question)
-        if rows is None:
+        kept = _unpacked(packed, question)
+        if kept is None:
             return None
         metrics.CACHE_LOOKUPS.labels(outcome="lagging").inc()
-        return rows, fresh
+        return kept, fresh
 
-    def put_newest(self, key: str, question: Question, rows: Rows, fresh: Freshness) -> None:
+    def put_newest(
+        self, key: str, question: Question, rows: Rows, fresh: Freshness, *, rollups: Sequence[str] = ()
+    ) -> None:
         """Keep the newest answer of that name, for those who allow a lag, unless a newer one is kept."""
-        packed = _packed(rows, question)
+        packed = _packed(rows, question, rollups)
         if len(packed) * _LARGEST_SHARE <= self._most:
             self._into_memory(key, packed, fresh)
 
-    def put(self, key: str, question: Question, rows: Rows) -> None:
-        """Keep the rows under that name, unless they are too many for the memory that there is."""
+    def put(self, key: str, question: Question, rows: Rows, *, rollups: Sequence[str] = ()) -> None:
+        """Keep rows that were read from `rollups`, unless they are too many for the memory that there is."""
         if not self._most:
             return
-        packed = _packed(rows, question)
+        packed = _packed(rows, question, rollups)
         if len(packed) * _LARGEST_SHARE > self._most:
             return
         self._into_memory(key, packed)
@@ -176,19 +189,24 @@ class ResultCache:
         _log.warning("cache.redis_failed", error=str(error), rests_s=REDIS_PAUSE_S)
 
 
-def _packed(rows: Rows, question: Question) -> bytes:
+def _packed(rows: Rows, question: Question, rollups: Sequence[str] = ()) -> bytes:
     schema = arrow_schema(question.row)
+    if rollups:
+        schema = schema.with_metadata({_ROLLUPS: ",".join(rollups).encode()})
     sink = pa.BufferOutputStream()
     with ipc.new_stream(sink, schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     return bytes(sink.getvalue())
 
 
-def _unpacked(packed: bytes, question: Question) -> Rows | None:
-    """The rows; null where the bytes are not such rows, as what others wrote into Redis may be."""
+def _unpacked(packed: bytes, question: Question) -> Kept | None:
+    """The answer; null where the bytes are not such rows, as what others wrote into Redis may be."""
     try:
         with ipc.open_stream(packed) as reader:
             table = reader.read_all()
     except (pa.ArrowInvalid, OSError):
         return None
-    return table.to_pylist() if table.schema == arrow_schema(question.row) else None
+    if table.schema != arrow_schema(question.row):
+        return None
+    names = (table.schema.metadata or {}).get(_ROLLUPS, b"").decode(errors="replace")
+    return Kept(table.to_pylist(), tuple(names.split(",")) if names else ())

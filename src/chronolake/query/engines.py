@@ -89,7 +89,7 @@ def run_duckdb(
     fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
-    rows = run_scanned(lake, statement, values, timeout_s, snapshot_id=fresh.snapshot_id, live=live)
+    rows = run_scanned(lake, statement, values, timeout_s, fresh=fresh, live=live)
     return rows, fresh
 
 
@@ -99,10 +99,10 @@ def run_scanned(
     values: Mapping[str, Any],
     timeout_s: float,
     *,
-    snapshot_id: int | None,
+    fresh: Freshness | None,
     live: Live | None = None,
 ) -> Rows:
-    """Ask the lake, by its files as they are in a snapshot where that can be, else by its tables' names.
+    """Ask the lake, by its files as they were when it was so `fresh` where that can be, else by its tables' names.
 
     Tables that are `live` are read from there.
 
@@ -110,9 +110,32 @@ def run_scanned(
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
+    with opened_scan(lake, statement, values, timeout_s, fresh=fresh, live=live) as (cursor, text):
+        cursor.execute(text, dict(values))
+        return rows_of(cursor, cursor.fetchall())
+
+
+@contextmanager
+def opened_scan(
+    lake: Lake,
+    statement: Scanned,
+    values: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    fresh: Freshness | None,
+    live: Live | None = None,
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+    """A cursor within its deadline, and the text that is to be run by it: as `run_scanned` says.
+
+    Raises:
+        QueryTimeout: the deadline passed.
+        LakeError: the lake could not be used.
+    """
     tables = {} if live is None else live.tables
     stored = [one for one in statement.wanted(values) if one.table not in tables]
-    files = None if snapshot_id is None else lake.files_of(stored, snapshot_id)
+    files = None
+    if fresh is not None and fresh.snapshot_id is not None:
+        files = lake.files_of(stored, fresh.snapshot_id, fresh.laid)
     relations = iter([f'"{one.table}"' for one in stored] if files is None else files)
     text = statement.over(
         [_LIVE + read.table if read.table in tables else next(relations) for read in statement.reads]
@@ -121,8 +144,7 @@ def run_scanned(
     with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
         for name, rows in tables.items():
             cursor.register(_LIVE + name, rows)
-        cursor.execute(text if files is not None or tables else statement.text, dict(values))
-        return rows_of(cursor, cursor.fetchall())
+        yield cursor, text if files is not None or tables else statement.text
 
 
 def fresh_enough(database: Database, demand: Demand) -> Freshness:

@@ -18,7 +18,8 @@ from chronolake.oltp import ledger
 class Freshness:
     """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL.
 
-    `schema_version`, `catalog` and `changed` tell which state a table is in: see `of_tables`.
+    `schema_version`, `catalog` and `changed` tell which state a table is in: see `of_tables`. `laid_in` has by
+    table the snapshot that changed its files last, null where nobody noted that: see `laid`.
     """
 
     as_of_lsn: str | None
@@ -29,6 +30,7 @@ class Freshness:
     schema_version: int | None = None
     catalog: int | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
+    laid_in: Mapping[str, int | None] = field(default_factory=dict)
 
     def now(self) -> "Freshness":
         """The same, told now: as far behind as it has become by then."""
@@ -43,6 +45,13 @@ class Freshness:
             return None
         newest = max((self.changed.get(name, 0) for name in names), default=0)
         return State(newest, self.schema_version, self.catalog)
+
+    def laid(self, name: str) -> "State | None":
+        """Which files a table has: while it stays the same, so do they, merges counted. Null: unknown."""
+        laid_in = self.laid_in.get(name)
+        if laid_in is None or self.schema_version is None or self.catalog is None:
+            return None
+        return State(laid_in, self.schema_version, self.catalog)
 
 
 class State(NamedTuple):
@@ -138,4 +147,5 @@ def of_lake(conn: Connection) -> Freshness:
         schema_version=backlog.schema_version,
         catalog=backlog.catalog,
         changed=backlog.changed,
+        laid_in=backlog.laid_in,
     )

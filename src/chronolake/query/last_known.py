@@ -46,6 +46,6 @@ class LastKnown:
         """How fresh the newest snapshot is that is as fresh as demanded and can be read without the catalog."""
         for snapshot_id, known in reversed(list(self._fresh.items())):
             fresh = known.now()
-            if demand.unmet(fresh) is None and lake.holds_lists(wanted, snapshot_id):
+            if demand.unmet(fresh) is None and lake.holds_lists(wanted, snapshot_id, fresh.laid):
                 return fresh
         return None

@@ -1,30 +1,33 @@
 """`QueryOptimizer`: what makes questions cheaper, proposed, done and undone."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronolake.errors import LakeError, LakeUnavailable, ParameterInvalid
 from chronolake.lake import Lake, Refreshed, Rollup, RollupState
-from chronolake.oltp import Database, optimizer_log, searches
+from chronolake.oltp import Database, optimizer_log, query_plans, searches
 from chronolake.oltp.optimizer_log import Action, Change
+from chronolake.oltp.query_plans import PlanTimes
 from chronolake.query.advice import Proposal, candidates, proposals
+from chronolake.query.changes import BY_HAND, SEE_LOG, Changes, made_by_itself, refused
+from chronolake.query.explain import Regression, regressions
+from chronolake.query.index_advice import IndexProposal, UnusedIndex
+from chronolake.query.indexes import IndexOptimizer
+from chronolake.query.layout_advice import LayoutProposal
+from chronolake.query.layouts import LayoutOptimizer
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
 from chronolake.query.rollup import blocks, derived, shaped
 from chronolake.settings import Settings
-from chronolake.telemetry import logs
 
 #: Days of the search history that advice is drawn from: a week has all that is asked by day of the week.
 DAYS = 7.0
 #: Seconds a day below which nothing is made by itself: a rollup is files, commits and refreshes too.
 LEAST_SAVED_S = 1.0
-#: Why, where a person said so.
-BY_HAND = "by hand"
-_log = logs.get_logger(__name__)
-_SEE_LOG = "See what was changed: chronolake optimize log"
 #: Any will do where cells are told apart by it, or hold all of it.
 _ANY = {
     "domain": "example.com",
@@ -47,19 +50,52 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Tended:
-    """Names of the rollups that were made and dropped by themselves."""
+    """Names of the rollups and indexes that were made and dropped by themselves."""
 
     made: tuple[str, ...]
     dropped: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Budget:
+    """Room on the disk for what the optimizer makes of one kind, and how much of it is taken."""
+
+    kind: str
+    budget_bytes: int
+    used_bytes: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """All that is proposed, the questions that have become slower, and the room that there is."""
+
+    rollups: tuple[Proposal, ...]
+    indexes: tuple[IndexProposal, ...]
+    unused: tuple[UnusedIndex, ...]
+    slower: tuple[Regression, ...]
+    budgets: tuple[Budget, ...]
+
+    @property
+    def proposals(self) -> "list[Proposal | IndexProposal | UnusedIndex]":
+        """What can be applied."""
+        return [*self.rollups, *self.indexes, *self.unused]
+
+
 class QueryOptimizer:
-    """Makes rollups for questions, of its own accord or another's, and keeps a log. For one thread at a time."""
+    """Makes rollups and indexes for questions, of its own accord or another's, and keeps a log.
+
+    For one thread at a time.
+    """
 
     def __init__(self, *, database: Database, lake: Lake | None, settings: Settings) -> None:
         self._database = database
         self._lake = lake
         self._settings = settings
+        self._changes = Changes(database=database)
+        #: those of PostgreSQL
+        self.indexes = IndexOptimizer(database=database, changes=self._changes, settings=settings)
+        #: of the lake
+        self.layouts = LayoutOptimizer(database=database, lake=lake, changes=self._changes, settings=settings)
 
     def rollups_for(self, name: str, params: Mapping[str, Any], *, by_project: bool) -> list[Wanted]:
         """The rollups that a question would read from, asked with these choices.
@@ -105,6 +141,51 @@ class QueryOptimizer:
         room = self._settings.optimizer.budget_bytes - sum(sizes.values())
         return proposals(found, estimates, days=days, room_bytes=room)
 
+    def advice(self, days: float = DAYS) -> Advice:
+        """All that would have saved time in the last days, each kind within its budget, and what has become slower.
+
+        Indexes are tried, which takes seconds.
+
+        Raises:
+            LakeError: the lake cannot be used.
+            DatabaseError: PostgreSQL cannot be asked.
+        """
+        optimizer = self._settings.optimizer
+        rollups = () if self._lake is None else tuple(self.advise(days))
+        budgets = [Budget("index", optimizer.index_budget_bytes, self.indexes.used_bytes())]
+        if self._lake is not None:
+            used = sum(self._lake.rollups().sizes().values())
+            budgets.insert(0, Budget("rollup", optimizer.budget_bytes, used))
+        return Advice(
+            rollups,
+            tuple(self.indexes.advise(min(days, self._settings.history.days) or days)),
+            tuple(self.indexes.unused()),
+            tuple(self.slower(days)),
+            tuple(budgets),
+        )
+
+    def plans(self, question: str | None = None, days: float = DAYS) -> list[PlanTimes]:
+        """How engines answered of late, newest first: questions of one name, or all.
+
+        Raises:
+            QuestionUnknown: there is no such question; `sql` is one here.
+            DatabaseError: PostgreSQL cannot be asked.
+        """
+        if question not in (None, "sql"):
+            named(str(question))
+        with self._database.connection() as conn:
+            return query_plans.listed(conn, datetime.now(UTC) - timedelta(days=days), question)
+
+    def slower(self, days: float = DAYS) -> list[Regression]:
+        """The questions that are answered in a new way of late, which is clearly slower.
+
+        How much slower, CHRONOLAKE_PLAN_REGRESSION_RATIO says.
+
+        Raises:
+            DatabaseError: PostgreSQL cannot be asked.
+        """
+        return regressions(self.plans(days=days), self._settings.plans.regression_ratio)
+
     def apply(self, chosen: Sequence[Proposal], *, automatic: bool = False) -> list[Refreshed]:
         """Make the proposed rollups.
 
@@ -122,6 +203,28 @@ class QueryOptimizer:
             for proposal in chosen
         ]
         return [refreshed for refreshed in made if refreshed is not None]
+
+    def carry_out(
+        self, proposal: Proposal | IndexProposal | UnusedIndex | LayoutProposal
+    ) -> list[dict[str, Any]]:
+        """Do what is proposed; what was done, as JSON values.
+
+        Raises:
+            LakeError: the lake cannot be used or written.
+            DatabaseError: PostgreSQL refused.
+        """
+        if isinstance(proposal, Proposal):
+            return [{"kind": "rollup", "action": "make", **asdict(made)} for made in self.apply([proposal])]
+        started = time.perf_counter()
+        match proposal:
+            case UnusedIndex():
+                name = self.indexes.drop(proposal)
+            case IndexProposal():
+                name = self.indexes.make(proposal)
+            case LayoutProposal():
+                name = self.layouts.change(proposal)
+        seconds = round(time.perf_counter() - started, 3)
+        return [{"kind": proposal.kind, "action": proposal.action, "name": name, "seconds": seconds}]
 
     def make(self, wanted: Sequence[Wanted]) -> list[Refreshed]:
         """Make rollups and compute their cells; those that are there already are left out.
@@ -150,8 +253,7 @@ class QueryOptimizer:
 
     def log(self) -> list[Change]:
         """What was made and dropped, newest first."""
-        with self._database.connection() as conn:
-            return optimizer_log.listed(conn)
+        return self._changes.listed()
 
     def undo(self, change_id: int) -> Change:
         """Take a change back: drop what it made, or make what it dropped; the change.
@@ -160,21 +262,23 @@ class QueryOptimizer:
             ParameterInvalid: there is no such change, or nothing of it to take back.
             LakeError: the lake cannot be used or written.
         """
-        with self._database.connection() as conn:
-            found = optimizer_log.listed(conn, change_id)
-        if not found or found[0].undone_at is not None:
-            raise ParameterInvalid(
-                f"change {change_id} was taken back already" if found else f"there is no change {change_id}",
-                hint=_SEE_LOG,
-            )
-        change, rollups = found[0], self._lake_of_ours().rollups()
-        if change.action == "make" and not rollups.drop(change.rollup):
-            raise ParameterInvalid(f"{change.rollup}, which it made, is gone already", hint=_SEE_LOG)
+        change = self._changes.standing(change_id)
+        match change.kind:
+            case "index":
+                self.indexes.undo(change)
+            case "layout":
+                self.layouts.undo(change)
+            case "rollup":
+                self._undo_rollup(change)
+        self._changes.undone(change)
+        return change
+
+    def _undo_rollup(self, change: Change) -> None:
+        rollups = self._lake_of_ours().rollups()
+        if change.action == "make" and not rollups.drop(change.name):
+            raise ParameterInvalid(f"{change.name}, which it made, is gone already", hint=SEE_LOG)
         if change.action == "drop":
             rollups.make(Rollup.of_document(change.definition), asked=change.asked)
-        with self._database.connection() as conn:
-            optimizer_log.mark_undone(conn, change_id)
-        return change
 
     def tend(self) -> Tended | None:
         """Do by itself what is worth it: make what is proposed, drop what it made and nobody reads.
@@ -186,20 +290,25 @@ class QueryOptimizer:
             LakeError: the lake cannot be used or written.
             DatabaseError: the search history or the log cannot be read.
         """
-        with self._database.connection() as conn:
+        with self._database.apart("optimize", autocommit=True) as conn:
             if not optimizer_log.alone(conn):
                 return None
-            changes = self.log()
-            dropped = self._unread(changes)
-            for name in dropped:
-                self._drop(name, why=f"nobody read it for {self._settings.history.days} days", automatic=True)
-            refused = {change.rollup for change in changes if _refused(change)}
-            worth = [
-                proposal
-                for proposal in self.advise()
-                if proposal.saved_s_per_day >= LEAST_SAVED_S and proposal.name not in {*refused, *dropped}
-            ]
-            return Tended(tuple(made.name for made in self.apply(worth, automatic=True)), tuple(dropped))
+            made, dropped = ([], []) if self._lake is None else self._tend_rollups()
+            more, fewer = self.indexes.tend(DAYS, least_saved_s=LEAST_SAVED_S)
+            return Tended((*made, *more), (*dropped, *fewer))
+
+    def _tend_rollups(self) -> tuple[list[str], list[str]]:
+        changes = self.log()
+        dropped = self._unread(changes)
+        for name in dropped:
+            self._drop(name, why=f"nobody read it for {self._settings.history.days} days", automatic=True)
+        unwanted = {*refused(changes), *dropped}
+        worth = [
+            proposal
+            for proposal in self.advise()
+            if proposal.saved_s_per_day >= LEAST_SAVED_S and proposal.name not in unwanted
+        ]
+        return [made.name for made in self.apply(worth, automatic=True)], dropped
 
     def _unread(self, changes: Sequence[Change]) -> list[str]:
         """The rollups that it made itself, and that no answer was read from for as long as the history reaches."""
@@ -210,15 +319,11 @@ class QueryOptimizer:
         with self._database.connection() as conn:
             read_from = searches.rollups_read(conn, _ago(days))
         there = {state.rollup.name for state in self.rollups()}
-        newest = {change.rollup: change for change in reversed(changes) if change.undone_at is None}
-        kept = {change.rollup for change in changes if change.action == "drop" and change.undone_at}
+        before = datetime.now(UTC) - timedelta(days=days)
         return [
             name
-            for name, change in newest.items()
-            if change.automatic
-            and change.action == "make"
-            and change.done_at < datetime.now(UTC) - timedelta(days=days)
-            and name in there - read_from - kept
+            for name, change in made_by_itself(changes, "rollup").items()
+            if change.done_at < before and name in there - read_from
         ]
 
     def _make(
@@ -241,7 +346,6 @@ class QueryOptimizer:
         with self._noted("drop", state.rollup, state.asked, why, figures, automatic=automatic):
             rollups.drop(name)
 
-    @contextmanager
     def _noted(
         self,
         action: Action,
@@ -251,29 +355,19 @@ class QueryOptimizer:
         figures: Mapping[str, Any],
         *,
         automatic: bool,
-    ) -> Iterator[None]:
-        """A change that the block makes, in the log."""
-        # Noted before: what was done and cannot be undone is worse than a note of what a kill kept from being done.
-        with self._database.connection() as conn:
-            change_id = optimizer_log.add(
-                conn,
-                action=action,
-                automatic=automatic,
-                rollup=rollup.name,
-                asked=asked,
-                why=why,
-                definition=rollup.document(),
-                figures=figures,
-            )
-        try:
-            yield
-        except BaseException:
+    ) -> AbstractContextManager[None]:
+        return self._changes.noted(
+            "rollup",
+            action,
+            rollup.name,
+            asked=asked,
+            why=why,
+            definition=rollup.document(),
+            figures=figures,
+            automatic=automatic,
             # Half made is made: the upkeep of rollups will go on with it, and it can be undone.
-            if self._there(rollup.name) is (action != "make"):
-                with self._database.connection() as conn:
-                    optimizer_log.remove(conn, change_id)
-            raise
-        _log.info("optimizer.changed", action=action, rollup=rollup.name, why=why, automatic=automatic)
+            came_to_nothing=lambda: self._there(rollup.name) is (action != "make"),
+        )
 
     def _there(self, name: str) -> bool | None:
         """Whether there is a rollup of that name; null where nobody can tell."""
@@ -297,13 +391,6 @@ def _values(question: Question, params: Mapping[str, Any]) -> dict[str, Any]:
     }
     values = read(question.name, question.params, {**needed, **params}).model_dump()
     return {name: value for name, value in values.items() if name not in {"project", "projects"}}
-
-
-def _refused(change: Change) -> bool:
-    """Whether a person did not want that rollup: took back its making, or dropped it."""
-    if change.action == "make":
-        return change.undone_at is not None
-    return not change.automatic and change.undone_at is None
 
 
 def _ago(days: float) -> datetime:

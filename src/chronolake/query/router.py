@@ -25,12 +25,13 @@ from chronolake.query import adhoc, freshness, moment, route
 from chronolake.query import live as live_rows
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.asked import Asked
-from chronolake.query.cache import ResultCache
+from chronolake.query.cache import Kept, ResultCache
 from chronolake.query.engines import (
     Rows,
     fresh_enough,
     run_scanned,
 )
+from chronolake.query.explain import PlanCapture
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.last_known import LastKnown
 from chronolake.query.live import Live
@@ -74,6 +75,7 @@ class HybridQueryRouter:
         self._history = SearchHistory(database=database, settings=settings.history)
         self._planner = Planner()
         self._shadow = Shadow(settings.query.shadow_share)
+        self._plans = PlanCapture(database=database, lake=lake, settings=settings)
         self._engines = Running(database=database, lake=lake, settings=settings.query, lake_error=lake_error)
         self._last_known = LastKnown()
         self._running: dict[Hashable, asyncio.Task[Answer]] = {}
@@ -90,6 +92,7 @@ class HybridQueryRouter:
     def close(self) -> None:
         """Let running queries end, and write down what was asked; nothing can be asked after it."""
         self._shadow.close()
+        self._plans.close()
         self._front.close()
         self._workers.close()
         self._cache.close()
@@ -156,6 +159,7 @@ class HybridQueryRouter:
             self._history.failed(name, params, scope, started, error)
             raise
         self._history.answered(name, params, asked.scope, started, answer)
+        self._plans.answered(asked, answer)
         return answer
 
     async def sql(
@@ -201,6 +205,7 @@ class HybridQueryRouter:
             self._history.failed("sql", text, scope, started, error)
             raise
         self._history.answered("sql", text, scope, started, answer)
+        self._plans.answered_sql(text, scope, answer)
         return answer
 
     def _looked_up(
@@ -238,7 +243,8 @@ class HybridQueryRouter:
                 kept = self._kept(asked)
                 if kept is not None:
                     if demand.max_lag_s is not None:
-                        self._cache.put_newest(asked.key(None), question, kept.rows, fresh)
+                        names = kept.meta.rollups
+                        self._cache.put_newest(asked.key(None), question, kept.rows, fresh, rollups=names)
                     return asked, kept
                 if not anew and (lagging := self._lagging(asked)) is not None:
                     return lagging
@@ -258,12 +264,8 @@ class HybridQueryRouter:
         state = asked.state_of(fresh) if fresh is not None and asked.can_be_told else None
         if fresh is None or state is None:
             return None
-        rows = self._cache.get(asked.key(state), asked.question)
-        if rows is None:
-            return None
-        return _answered(
-            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
-        )
+        kept = self._cache.get(asked.key(state), asked.question)
+        return None if kept is None else _from_cache(asked, kept, route.cached(state.changed_in), fresh)
 
     def _weighed(self, asked: Asked) -> Asked:
         """The same, with the engine that is cheaper; the lake where nobody knows."""
@@ -272,8 +274,8 @@ class HybridQueryRouter:
         if not cheap_rows or fresh is None or fresh.as_of_lsn is None:
             return asked
         try:
-            self._engines.weighing.recall(fresh.snapshot_id)
-            estimates = self._engines.weighing.estimates(asked.statement, asked.values, fresh.snapshot_id)
+            self._engines.weighing.recall(fresh)
+            estimates = self._engines.weighing.estimates(asked.statement, asked.values, fresh)
         except (LakeError, DatabaseError) as error:
             _log.warning("query.not_weighed", question=asked.question.name, error=error.message)
             return asked
@@ -327,20 +329,13 @@ class HybridQueryRouter:
         found = self._cache.newest(asked.key(None), asked.question)
         if found is None:
             return None
-        rows, before = found
+        kept, before = found
         fresh = before.now()
         if before.lag_s is None or fresh.lag_s is None or asked.demand.unmet(fresh) is not None:
             return None
         # Half of the time for which it serves has passed: the next ones shall not have to wait.
         ages = fresh.lag_s > (before.lag_s + asked.demand.max_lag_s) / 2
-        answer = _answered(
-            asked.question.name,
-            rows,
-            route.cached_before(fresh.lag_s),
-            fresh,
-            asked.started,
-            notes=asked.notes,
-        )
+        answer = _from_cache(asked, kept, route.cached_before(fresh.lag_s), fresh)
         return replace(asked, ages=ages), answer
 
     def _renew(self, asked: Asked, tenant: Hashable) -> None:
@@ -429,12 +424,8 @@ class HybridQueryRouter:
         state = asked.state_of(fresh)
         if state is None:
             return None
-        rows = self._cache.in_memory(asked.key(state), asked.question)
-        if rows is None:
-            return None
-        return _answered(
-            asked.question.name, rows, route.cached(state.changed_in), fresh, asked.started, notes=asked.notes
-        )
+        kept = self._cache.in_memory(asked.key(state), asked.question)
+        return None if kept is None else _from_cache(asked, kept, route.cached(state.changed_in), fresh)
 
     def _rolled_up(self, asked: Asked) -> Answer | None:
         """The answer from rollups; null where none serves, or they cannot be read, as when one was dropped just now."""
@@ -448,13 +439,13 @@ class HybridQueryRouter:
                     rolled.statement,
                     rolled.values,
                     self._settings.query.timeout_s,
-                    snapshot_id=asked.fresh.snapshot_id if asked.fresh else None,
+                    fresh=asked.fresh,
                     live=asked.live,
                 )
         except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
-        self._keep(asked, rows, rolled.fresh)
+        self._keep(asked, rows, rolled.fresh, rollups=rolled.names)
         return _answered(
             asked.question.name,
             rows,
@@ -465,13 +456,13 @@ class HybridQueryRouter:
             notes=asked.notes,
         )
 
-    def _keep(self, asked: Asked, rows: Rows, before: Freshness) -> None:
+    def _keep(self, asked: Asked, rows: Rows, before: Freshness, *, rollups: Sequence[str] = ()) -> None:
         """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of.
 
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
-            self._cache.put_newest(asked.key(None), asked.question, rows, before)
+            self._cache.put_newest(asked.key(None), asked.question, rows, before, rollups=rollups)
         if asked.rolled is not None and before is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
@@ -481,7 +472,7 @@ class HybridQueryRouter:
         except (DatabaseUnavailable, EngineUnavailable):
             return
         if state is not None and state == asked.state_of(before):
-            self._cache.put(asked.key(state), asked.question, rows)
+            self._cache.put(asked.key(state), asked.question, rows, rollups=rollups)
 
     def _live_of(self, asked: Asked) -> Live | None:
         """Rows of PostgreSQL for a question whose engine was named; the lake's own where they cannot be had."""
@@ -544,6 +535,18 @@ def _fair_workers(settings: QuerySettings) -> Workers:
         tenant_concurrency=settings.tenant_concurrency or max(1, settings.concurrency - 1),
         tenant_queue_size=settings.tenant_queue_size or max(1, settings.queue_size * 3 // 4),
         weight=weight,
+    )
+
+
+def _from_cache(asked: Asked, kept: Kept, chosen: Route, fresh: Freshness) -> Answer:
+    return _answered(
+        asked.question.name,
+        kept.rows,
+        chosen,
+        fresh,
+        asked.started,
+        rollups=kept.rollups,
+        notes=asked.notes,
     )
 
 

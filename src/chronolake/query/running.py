@@ -75,7 +75,7 @@ class Running:
             )
         waited = asked.demand != Demand() and fresh is not asked.fresh
         if not waited and asked.chosen.code is not route.Reason.POSTGRES_FAILED:
-            self._learn(asked, Engine.DUCKDB, fresh.snapshot_id, began)
+            self._learn(asked, Engine.DUCKDB, fresh, began)
         return rows, fresh
 
     def in_postgres(self, asked: Asked) -> tuple[Rows, Freshness]:
@@ -109,13 +109,13 @@ class Running:
                 hint="Ask when the lake is there, with engine=postgres, or raise CHRONOLAKE_POSTGRES_MOST_ROWS.",
             )
 
-    def _learn(self, asked: Asked, engine: Engine, snapshot_id: int | None, began: float) -> None:
+    def _learn(self, asked: Asked, engine: Engine, fresh: Freshness | None, began: float) -> None:
         """Remember how long it took, beside what was estimated."""
         ms = (time.perf_counter() - began) * 1000
         if not self._settings.postgres_cheap_rows:
             return
         try:
-            estimate = self.weighing.estimates(asked.statement, asked.values, snapshot_id).get(engine)
+            estimate = self.weighing.estimates(asked.statement, asked.values, fresh).get(engine)
         except (LakeError, DatabaseError):
             return
         if estimate is not None:

@@ -16,7 +16,7 @@ import psycopg
 
 from chronolake.errors import ChronolakeError, DatabaseError
 from chronolake.loop import Loop, LoopState
-from chronolake.oltp import Database, searches
+from chronolake.oltp import Database, query_plans, searches
 from chronolake.oltp.searches import FORGOTTEN_AT_ONCE, FORGOTTEN_EVERY, Search
 from chronolake.query.answer import Answer
 from chronolake.query.scope import Scope
@@ -161,6 +161,7 @@ class SearchHistory(Loop):
             while gone == FORGOTTEN_AT_ONCE:
                 with self._database.connection(wait_s=WAIT_S) as conn:
                     gone = searches.forget(conn, before, at_once=not self._days)
+                    query_plans.forget(conn, before.replace(tzinfo=UTC))
         except DatabaseError as error:
             self._tell(error)
 

@@ -8,7 +8,7 @@ INTERVAL_S = 3600.0
 
 
 class OptimizerTending(Loop):
-    """Makes the rollups that are proposed and drops those that nobody reads, once an hour."""
+    """Makes the rollups and indexes that are proposed and drops those that nobody uses, once an hour."""
 
     def __init__(self, *, optimizer: QueryOptimizer) -> None:
         super().__init__(interval_s=INTERVAL_S)

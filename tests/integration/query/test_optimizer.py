@@ -97,7 +97,7 @@ def test_what_was_asked_slowly_is_proposed_made_read_and_taken_back(optimizer, a
     assert rolled.meta.rollups == [proposal.name]
     assert rolled.rows == plain.rows
     (change,) = optimizer.log()
-    assert (change.action, change.automatic, change.rollup, change.asked, change.why, change.undone_at) == (
+    assert (change.action, change.automatic, change.name, change.asked, change.why, change.undone_at) == (
         "make", False, proposal.name, "domain_timeline interval=year", proposal.why, None,
     )  # fmt: skip
     assert change.figures == proposal.figures
@@ -243,6 +243,35 @@ def test_by_itself_it_makes_what_is_worth_it_and_drops_what_nobody_reads(
     assert loop.step().made == ()
 
 
+def test_a_rollup_that_answers_from_the_cache_is_read(
+    optimizer, make_router, lake, filled, follow, days_pass, database
+):
+    loop = OptimizerTending(optimizer=optimizer)
+    (wanted,) = optimizer.rollups_for("domain_timeline", {"interval": "year"}, by_project=False)
+    optimizer.make([wanted])
+    with database.connection() as conn:
+        conn.execute("UPDATE optimizer_log SET automatic = true")
+    follow()
+    router = make_router(lake)
+
+    def asked(**demand):
+        return asyncio.run(router.ask("domain_timeline", TIMELINE, scope=EVERYTHING, **demand)).meta
+
+    assert [
+        (meta.cached, meta.rollups) for meta in (asked(), asked(), asked(max_lag_s=60), asked(max_lag_s=60))
+    ] == [
+        (False, [wanted.rollup.name]),
+        *[(True, [wanted.rollup.name])] * 3,
+    ]
+    days_pass(40)
+    asked()
+    router.close()
+    # All that is left of late is what the cache answered.
+    assert loop.step().dropped == ()
+    days_pass(31)
+    assert loop.step().dropped == (wanted.rollup.name,)
+
+
 def test_what_people_made_is_never_dropped_by_itself(optimizer, days_pass):
     optimizer.make(optimizer.rollups_for("domain_timeline", {"interval": "year"}, by_project=False))
     days_pass(400)
@@ -268,12 +297,15 @@ def test_the_commands_do_the_same(optimizer, asks, slowly, make_settings, monkey
             raise done.exception
         # In this process the log is on standard output as well, where each line begins with its time.
         return (
-            json.loads(re.search(r"^\[.*", done.stdout, re.MULTILINE | re.DOTALL)[0])
+            json.loads(re.search(r"^[\[{].*", done.stdout, re.MULTILINE | re.DOTALL)[0])
             if "--json" in words
             else done.stdout
         )
 
-    (proposal,) = run("advise", "--json")
+    advice = run("advise", "--json")
+    (proposal,) = advice["proposals"]
+    assert proposal["kind"] == "rollup"
+    assert [budget["kind"] for budget in advice["budgets"]] == ["rollup", "index"]
     assert run("apply", "--all", "--dry-run", "--json") == [proposal]
     assert run("rollups", "--json") == []
     with pytest.raises(ParameterInvalid, match="not proposed"):
@@ -281,7 +313,7 @@ def test_the_commands_do_the_same(optimizer, asks, slowly, make_settings, monkey
     (made,) = run("apply", proposal["name"], "--json")
     assert made["name"] == proposal["name"]
     (change,) = run("log", "--json")
-    assert (change["rollup"], change["undone_at"]) == (proposal["name"], None)
+    assert (change["kind"], change["name"], change["undone_at"]) == ("rollup", proposal["name"], None)
     assert "is gone" in run("undo", str(change["id"]))
     assert run("rollups", "--json") == []
     assert "by hand" not in run("log")

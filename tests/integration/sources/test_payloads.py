@@ -113,14 +113,17 @@ def candidates(warc, source):
 def test_every_way_gives_the_same_payload(fetcher, warc, archive, attempts, tmp_path):
     (tmp_path / "warcs" / "deep").mkdir(parents=True)
     (tmp_path / "warcs" / "deep" / "a.warc.gz").write_bytes(warc.data)
-    with zipfile.ZipFile(tmp_path / "a.wacz", "w") as bundle:
-        bundle.writestr("archive/a.warc.gz", warc.data)
+    for name, packing in (("a", zipfile.ZIP_STORED), ("packed", zipfile.ZIP_DEFLATED)):
+        with zipfile.ZipFile(tmp_path / f"{name}.wacz", "w", packing) as bundle:
+            bundle.writestr("pages/pages.jsonl", "{}")
+            bundle.writestr("archive/a.warc.gz", warc.data)
     ways = {
         "range": (fetcher(), "commoncrawl"),
         "wayback": (fetcher(), "wayback"),
         "any replay": (fetcher(), "archive.example"),
         "folder": (fetcher([str(tmp_path / "warcs")]), "local"),
         "wacz": (fetcher([str(tmp_path / "a.wacz")]), "local"),
+        "packed wacz": (fetcher([str(tmp_path / "packed.wacz")]), "local"),
     }
     got = {}
     for name, (fetching, source) in ways.items():

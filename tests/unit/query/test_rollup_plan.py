@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlglot
 
 from chronolake.lake import RollupState
 from chronolake.query import QUESTIONS, Scope
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.moment import EARLIEST, LATEST
 from chronolake.query.params import Interval
-from chronolake.query.rollup import Planner, blocks, derived, shaped
+from chronolake.query.rollup import Planner, blocks, derived, rewritten, shaped
 from chronolake.query.rollup.plan import shape_of
 
 QUESTION = QUESTIONS["source_trend"]
@@ -127,3 +128,69 @@ def test_a_range_is_never_taken_for_an_open_one(one, other):
     params = QUESTIONS["domain_statistics"].params
     shapes = [shape_of(params(domain="a.example", **given).model_dump()) for given in (one, other)]
     assert shapes[0] != shapes[1]
+
+
+def typed(rollup):
+    """As the engine would have told the types."""
+    return replace(
+        rollup,
+        dimensions=tuple(replace(found, kind="VARCHAR") for found in rollup.dimensions),
+        measures=tuple(replace(found, kind="BIGINT") for found in rollup.measures),
+    )
+
+
+NAMED = """
+WITH top AS (SELECT domain FROM pages_of_others LIMIT 3), contents AS (
+SELECT domain, count(DISTINCT digest) AS digests FROM cdx_records
+WHERE {condition} AND "timestamp" BETWEEN $start AND $end GROUP BY domain
+)
+SELECT * FROM contents
+"""
+
+
+def rewritten_of(condition, *, values=VALUES):
+    """The statement over the rollup that it derives; null where it has no block, or its rollup does not serve."""
+    tree = sqlglot.parse_one(NAMED.format(condition=condition), read="duckdb")
+    found = list(blocks(shaped(tree, values), values))
+    if not found:
+        return None
+    rollup = typed(derived(found[0], by_project=False))
+    assert [dimension.expression for dimension in rollup.dimensions] == ["domain"]
+    now = rewritten(tree, values, Scope.everything(), [(rollup, 1)])
+    return None if now is None else now.tree.sql(dialect="duckdb").replace(rollup.name, "cells")
+
+
+def test_groups_that_another_part_names_are_taken_from_the_cells():
+    """As the digests of the foremost domains are, which another part finds."""
+    assert rewritten_of("domain IN (SELECT domain FROM top)") == (
+        "WITH top AS (SELECT domain FROM pages_of_others LIMIT 3), contents AS ("
+        'SELECT "domain" AS "domain", COALESCE(ANY_VALUE("m1"), 0) AS digests FROM cells '
+        'WHERE "domain" IN (SELECT domain FROM top) GROUP BY "domain") SELECT * FROM contents'
+    )
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        # Of rows, not of groups.
+        "url IN (SELECT domain FROM top)",
+        # Another table is read, or a value.
+        "domain IN (SELECT domain FROM domains)",
+        "domain IN (SELECT domain FROM top WHERE domain <> $other)",
+        "domain NOT IN (SELECT domain FROM top)",
+    ],
+)
+def test_other_parts_of_a_statement_decide_nothing_else(condition):
+    assert rewritten_of(condition) is None
+
+
+def test_the_foremost_domains_read_no_captures():
+    question = QUESTIONS["top_domains"]
+    values = question.params().model_dump()
+    rollups = [
+        (typed(derived(block, by_project=False)), 1)
+        for block in blocks(shaped(question.tree, values), values)
+    ]
+    assert len(rollups) == 2
+    found = rewritten(question.tree, values, Scope.everything(), rollups)
+    assert len(found.rollups) == 2

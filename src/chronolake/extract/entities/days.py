@@ -67,30 +67,29 @@ def days(text: str, setting: Setting) -> Iterator[Mention]:
             continue
         for pattern in _BEFORE:
             match = pattern.search(before)
-            if match is not None:
-                found = list(_ending(match, start - len(before), end, year[0], setting))
-                yield from found
-                if found:
-                    break
+            if match is not None and (found := _told_before(match, setting)) is not None:
+                # What has the form of a day and is none, as 31 February, is no month either.
+                yield from _mention(start - len(before) + match.start(), end, (year[0], *found[:2]), found[2])
+                break
 
 
-def _ending(match: re.Match[str], offset: int, end: int, year: str, setting: Setting) -> Iterator[Mention]:
-    """The date that ends with the year, by what stands before it; `offset` is where the match's text begins."""
-    told, start = match.groupdict(), offset + match.start()
+def _told_before(match: re.Match[str], setting: Setting) -> tuple[str, str | None, float] | None:
+    """Month, day and confidence by what stands before a year; null where no month is named."""
+    told = match.groupdict()
     if "one" in told:
         one, two = int(told["one"]), int(told["two"])
         # Which of them is the month shows where the other cannot be one, or where both are the same.
         if one > _MONTHS_IN_YEAR or one == two:
-            yield from _mention(start, end, (year, told["two"], told["one"]), 0.9)
-        elif two > _MONTHS_IN_YEAR:
-            yield from _mention(start, end, (year, told["one"], told["two"]), 0.9)
-    elif told["month"].isdigit():
-        yield from _mention(start, end, (year, told["month"], told["day"]), 0.97)
-    elif (month := _NUMBER.get(told["month"].casefold())) is not None and (
-        # In English, months begin with a capital: `may 2020` is a verb and a number.
-        "day" in told or told["month"][0].isupper() or setting.language != "en"
-    ):
-        yield from _mention(start, end, (year, str(month), told.get("day")), 0.95)
+            return told["two"], told["one"], 0.9
+        # Month 0 is none: the date can be read in two ways.
+        return (told["one"], told["two"], 0.9) if two > _MONTHS_IN_YEAR else ("0", None, 0.0)
+    if told["month"].isdigit():
+        return told["month"], told["day"], 0.97
+    month = _NUMBER.get(told["month"].casefold())
+    # In English, months begin with a capital: `may 2020` is a verb and a number.
+    if month is None or ("day" not in told and told["month"].islower() and setting.language == "en"):
+        return None
+    return str(month), told.get("day"), 0.95
 
 
 def _mention(start: int, end: int, told: tuple[str, str, str | None], confidence: float) -> Iterator[Mention]:

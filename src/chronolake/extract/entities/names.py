@@ -103,13 +103,17 @@ _GOES_ON = re.compile(r"(?:\.? ?&)? [A-Z0-9][\w]")
 #: Where a name can begin. One pass over the text finds them, and only these are looked at further.
 _CAPITAL = re.compile(rf"[{_UPPER}][\w-]+")
 _NO_START = frozenset("'’.&/@-_#")
+_TELLING = _LEGAL | _SUFFIX | _PREFIX | _TITLES | FIRST_NAMES
 
 
 def names(text: str) -> Iterator[Mention]:
     """Companies by their legal form, offices by what they are called, persons by title or given name."""
     people: list[Mention] = []
     for match in _CAPITAL.finditer(text):
-        start, end, word = match.start(), match.end(), match[0]
+        word = match[0]
+        if word not in _TELLING:
+            continue
+        start, end = match.span()
         if start and (text[start - 1].isalnum() or text[start - 1] in _NO_START):
             continue
         if word in _LEGAL or word in _SUFFIX:

@@ -87,7 +87,9 @@ for _name in sorted(_PLACES, key=len, reverse=True):
     _BY_WORD.setdefault(_FIRST_WORD.match(_name)[0], []).append(_name)  # type: ignore[index]  # each has one
 _IN = re.compile(r"\b(?:in|from|to|of|near|across|visit(?:ed|ing)?|between|and) $")
 _IN_CHARS = 12
-_STATE = re.compile(r"(?: [A-Z][a-z]+){0,2}, (?P<state>[A-Z]{2})(?![\w.])")
+_STATE = re.compile(r", (?P<state>[A-Z]{2})(?![\w.])")
+_CITY = re.compile(r"(?<![\w'’.@/#-])[A-Z][a-z]+(?: [A-Z][a-z]+){0,2}$")
+_LOOK_CHARS = 48
 #: A city's name before another capital is a part of some other name: `London Street`, `Dublin Core`.
 _GOES_ON = re.compile(r" [A-Z][a-z]")
 #: Labels and beginnings of sentences in front of a city with its state.
@@ -96,15 +98,25 @@ _NO_CITY = frozenset("Location Venue Address City Any Live Date The In At From N
 
 def places(text: str) -> Iterator[Mention]:
     """Places; a country's canonical form is its code."""
+    for state in _STATE.finditer(text):
+        before = text[max(0, state.start() - _LOOK_CHARS) : state.start()]
+        city = _CITY.search(before) if state["state"] in _STATES else None
+        if city is not None:
+            words = city[0].split(" ")
+            # What labels the city, or begins the sentence, stands in front of it.
+            while len(words) > 1 and words[0] in _NO_CITY:
+                words.pop(0)
+            if words[0] not in _NO_CITY:
+                start = state.start() - len(" ".join(words))
+                yield Mention(EntityKind.PLACE, start, state.end(), None, 0.85)
     for match in _CAPITAL.finditer(text):
+        named = _BY_WORD.get(match[0])
+        if named is None:
+            continue
         start = match.start()
         if start and (text[start - 1].isalnum() or text[start - 1] in _NO_START):
             continue
-        state = _STATE.match(text, match.end())
-        if state is not None and state["state"] in _STATES and match[0] not in _NO_CITY:
-            yield Mention(EntityKind.PLACE, start, state.end(), None, 0.85)
-            continue
-        for name in _BY_WORD.get(match[0], ()):
+        for name in named:
             end = start + len(name)
             if text.startswith(name, start) and not (
                 text[end : end + 1].isalnum() or text[end : end + 1] in _NO_END

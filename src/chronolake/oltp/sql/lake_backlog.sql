@@ -1,5 +1,6 @@
 -- How far the lake is: batches that wait, the stream's checkpoint less what waits, the newest snapshot, the version of
--- the tables' columns, the catalog's own number, and by table the snapshot that changed its rows last.
+-- the tables' columns, the catalog's own number, and by table the snapshots that changed its rows and its files last. A
+-- catalog that an older version made has no column for the latter.
 SELECT
     waiting.batches,
     CASE WHEN checkpoint.lsn IS NOT NULL THEN least(checkpoint.lsn, waiting.oldest_lsn)::text END,
@@ -11,7 +12,8 @@ SELECT
     newest.snapshot_id,
     newest.schema_version,
     to_regnamespace('chronolake_lake')::oid::bigint,
-    (SELECT coalesce(jsonb_object_agg(table_name, snapshot_id), '{}') FROM chronolake_lake.chronolake_changed)
+    changed.rows,
+    changed.files
 FROM (
     SELECT count(*) AS batches, min(message_lsn) AS oldest_lsn, min(staged_at) AS oldest_at
     FROM ledger
@@ -21,3 +23,13 @@ LEFT JOIN chronolake_lake.chronolake_checkpoint AS checkpoint ON true
 LEFT JOIN (
     SELECT snapshot_id, schema_version FROM chronolake_lake.ducklake_snapshot ORDER BY snapshot_id DESC LIMIT 1
 ) AS newest ON true
+CROSS JOIN (
+    SELECT
+        coalesce(jsonb_object_agg(table_name, snapshot_id), '{}') AS rows,
+        -- An older writer leaves `laid_in` as it was.
+        coalesce(jsonb_object_agg(table_name, CASE
+            WHEN to_jsonb(noted) ->> 'laid_in' IS NOT NULL
+                THEN greatest(snapshot_id, (to_jsonb(noted) ->> 'laid_in')::bigint)
+        END), '{}') AS files
+    FROM chronolake_lake.chronolake_changed AS noted
+) AS changed

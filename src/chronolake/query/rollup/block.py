@@ -3,7 +3,7 @@
 Pure. A part that does more than that, as joins, windows and subqueries do, is no block, and reads the table itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -32,8 +32,9 @@ class Block:
     """A SELECT over one table of the registry.
 
     `pinned` columns are equal to a parameter each, `bounds` are those of a time range, and `where` has what else is
-    asked of a row, which names no parameter. `grouped` are the expressions that it groups by, null where it does not,
-    and `aggregates` what it computes of each group.
+    asked of a row, which names no parameter. `within` asks of whole groups that another part of the statement names
+    them. `grouped` are the expressions that it groups by, null where it does not, and `aggregates` what it computes of
+    each group.
     """
 
     select: exp.Select
@@ -43,6 +44,7 @@ class Block:
     where: tuple[exp.Expr, ...]
     grouped: tuple[exp.Expr, ...] | None
     aggregates: tuple[exp.Expr, ...]
+    within: tuple[exp.In, ...] = ()
 
     @property
     def apart_by(self) -> tuple[exp.Expr, ...]:
@@ -108,17 +110,16 @@ def _block(table: exp.Table, values: Mapping[str, Any]) -> Block | None:
     if not isinstance(select, exp.Select) or not _simple(select, table):
         return None
     read = _read(select)
-    conditions = _conditions(select, values)
     grouped = _grouped(select)
+    conditions = _conditions(select, values, grouped or ())
     if conditions is None or (grouped is None and select.args.get("group")):
         return None
     aggregates: dict[str, exp.Expr] = {}
     for part in read:
         swapped(part.copy(), lambda node: _noted(node, aggregates))
-    pinned, bounds, where = conditions
-    found = Block(
-        select, TABLES[table.name.lower()], pinned, bounds, where, grouped, tuple(aggregates.values())
-    )
+    pinned, bounds, where, within = conditions
+    declared = TABLES[table.name.lower()]
+    found = Block(select, declared, pinned, bounds, where, grouped, tuple(aggregates.values()), within)
     return found if aggregates else None
 
 
@@ -160,10 +161,11 @@ def _noted(node: exp.Expr, aggregates: dict[str, exp.Expr]) -> exp.Expr | None:
 
 
 def _conditions(
-    select: exp.Select, values: Mapping[str, Any]
-) -> tuple[tuple[exp.EQ, ...], Bounds | None, tuple[exp.Expr, ...]] | None:
+    select: exp.Select, values: Mapping[str, Any], grouped: Sequence[exp.Expr]
+) -> tuple[tuple[exp.EQ, ...], Bounds | None, tuple[exp.Expr, ...], tuple[exp.In, ...]] | None:
     pinned: list[exp.EQ] = []
     where: list[exp.Expr] = []
+    within: list[exp.In] = []
     bounds: Bounds | None = None
     whole = select.args.get("where")
     said = _listed(whole and whole.this)
@@ -178,11 +180,23 @@ def _conditions(
         found = _bounds(condition, values)
         if found is not None and bounds is None:
             bounds = found
+        elif isinstance(condition, exp.In) and _names_groups(condition, grouped):
+            within.append(condition)
         elif condition.find(exp.Placeholder, exp.Parameter, exp.Query, exp.Window):
             return None
         else:
             where.append(condition)
-    return tuple(pinned), bounds, tuple(where)
+    return tuple(pinned), bounds, tuple(where), tuple(within)
+
+
+def _names_groups(condition: exp.In, grouped: Sequence[exp.Expr]) -> bool:
+    """Whether it asks that another part names what is grouped by: then whole groups stay or go."""
+    query = condition.args.get("query")
+    if not isinstance(query, exp.Expr) or query.find(exp.Placeholder, exp.Parameter):
+        return False
+    if any(known_table(table) for table in query.find_all(exp.Table)):
+        return False
+    return text_of(condition.this) in {text_of(part) for part in grouped}
 
 
 def _bounds(condition: exp.Expr, values: Mapping[str, Any]) -> Bounds | None:

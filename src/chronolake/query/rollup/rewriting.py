@@ -125,6 +125,10 @@ class _Fit:
             )
             for pinned in self.block.pinned
         ]
+        found += [
+            exp.In(this=exp.column(names[text_of(named.this)], quoted=True), query=named.args["query"].copy())
+            for named in self.block.within
+        ]
         bounds = self.block.bounds
         if bounds is not None and self.bounded is not None:
             found.append(

@@ -36,16 +36,20 @@ class Found:
 
 
 class Reader:
-    """A source with a place, from which headers and blocks are taken."""
+    """A source with a place, from which headers and blocks are taken; at least `ahead` bytes are read at a time."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, ahead: int = 1 << 20) -> None:
         self._source = source
+        self._ahead = ahead
         self._held = bytearray()
         self.place = 0
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end; they stay to be taken."""
-        while len(self._held) < size and (data := self._source.read(1 << 20)):
+        while (lacks := size - len(self._held)) > 0:
+            data = self._source.read(max(lacks, self._ahead))
+            if not data:
+                break
             self._held += data
         return bytes(self._held[:size])
 

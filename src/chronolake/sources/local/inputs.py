@@ -130,12 +130,14 @@ class Readable(Protocol):
 class Source:
     """A stream of decompressed bytes.
 
-    `taken` counts bytes as they lie on disk. `damage` says, once the stream has ended, what is wrong with its
-    end. Members of a gzip file that end within a line have their line ended, save in a BGZF file.
+    `taken` counts bytes as they lie on disk, of which `piece` are read at a time. `damage` says, once the stream has
+    ended, what is wrong with its end. Members of a gzip file that end within a line have their line ended, save in a
+    BGZF file.
     """
 
-    def __init__(self, stream: Readable, name: str) -> None:
+    def __init__(self, stream: Readable, name: str, *, piece: int = _PIECE) -> None:
         self.name = name
+        self._piece = piece
         self.taken = 0
         self.damage: str | None = None
         self.compressed = False
@@ -183,7 +185,7 @@ class Source:
 
     def _raw(self) -> bytes:
         try:
-            data = self._stream.read(_PIECE)
+            data = self._stream.read(self._piece)
         except OSError as error:
             self.damage = f"reading failed: {error.strerror or error}"
             return b""

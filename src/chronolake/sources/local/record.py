@@ -18,6 +18,9 @@ from chronolake.sources.local.archive import (
 )
 from chronolake.sources.local.inputs import Readable, Source
 
+#: Bytes that are read from the disk at a time: a record is small, and what comes after it is nobody's business.
+_PIECE = 64 * 1024
+_AHEAD = 4096
 _HINT = "The file is damaged, or it is another one than the index was made of."
 
 
@@ -45,8 +48,8 @@ def read_record(stream: Readable, name: str, most_bytes: int) -> Record:
     Raises:
         InputUnreadable: no record begins here, or its header does not end.
     """
-    source = Source(stream, name)
-    reader = Reader(source)
+    source = Source(stream, name, piece=_PIECE)
+    reader = Reader(source, ahead=_AHEAD)
     if reader.peek(5) == b"WARC/":
         header = reader.header()
         fields = fields_of(header) if header is not None else {}
