@@ -8,7 +8,7 @@ import pytest
 
 from chronolake.cli import output
 from chronolake.cli.database import _libpq_variables
-from chronolake.cli.output import print_json, print_rows
+from chronolake.cli.output import print_json, print_rows, stdout
 
 
 def test_control_characters_are_written_out(capsys):
@@ -68,3 +68,12 @@ def test_psql_is_given_the_password_where_nobody_sees_it():
         "PGSSLMODE": "require",
         "PGOPTIONS": "-c jit=off -c search_path=chronolake,public",
     }
+
+
+def test_rows_stand_upright_where_their_names_have_no_room(monkeypatch, capsys):
+    monkeypatch.setattr(stdout, "_width", 40)
+    rows = [{f"a_long_name_{n}": n * place for n in range(5)} for place in (1, 2)]
+    print_rows(rows)
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines()]
+    told = [(line[0].strip(), line[1].strip()) for line in lines if len(line) == 2]
+    assert told == [(f"a_long_name_{n}", str(n * place)) for place in (1, 2) for n in range(5)]

@@ -27,6 +27,10 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+#: What stands between two columns of a table: a line, with a blank on each side.
+_BETWEEN = 3
+
+
 def print_json(document: object) -> None:
     """Print `document` as one JSON document, non-ASCII text readable."""
     text = json.dumps(_speakable(document), default=_plain, ensure_ascii=False, indent=2, allow_nan=False)
@@ -35,30 +39,43 @@ def print_json(document: object) -> None:
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """Print rows as a table whose columns are the keys of the first row; one row stands upright."""
+    """Print rows as a table whose columns are the keys of the first row; one row stands upright.
+
+    So do all where the terminal has not even room for the columns' names, one below the other.
+    """
     if title:
         # On its own, for a table breaks its title at the table's width.
         stdout.print(f"[italic]{escape(title)}[/italic]", soft_wrap=True)
-    table = Table(header_style="bold", show_edge=False)
-    if len(rows) == 1:
-        table.add_column("field")
-        table.add_column("value", overflow="fold")
-        for key, value in rows[0].items():
-            table.add_row(key, _cell(value))
-    elif rows:
-        for key, value in rows[0].items():
-            table.add_column(
-                key, justify="right" if isinstance(value, int | float | Decimal) else "left", overflow="fold"
-            )
-        days = {key for key in rows[0] if all(_is_day(row[key]) for row in rows)}
-        for row in rows:
-            table.add_row(
-                *(f"{value:%Y-%m-%d}" if key in days else _cell(value) for key, value in row.items())
-            )
-    else:
+    if not rows:
         stdout.print("[dim]no rows[/dim]")
         return
+    # One midnight alone does not make a column of days.
+    days = {key for key in rows[0] if len(rows) > 1 and all(_is_day(row[key]) for row in rows)}
+    shown = [
+        {key: f"{value:%Y-%m-%d}" if key in days else _cell(value) for key, value in row.items()}
+        for row in rows
+    ]
+    if len(rows) == 1 or sum(len(key) + _BETWEEN for key in rows[0]) > stdout.width:
+        stdout.print(_upright(shown))
+        return
+    table = Table(header_style="bold", show_edge=False)
+    for key, value in rows[0].items():
+        is_number = isinstance(value, int | float | Decimal)
+        table.add_column(key, justify="right" if is_number else "left", overflow="fold")
+    for cells in shown:
+        table.add_row(*cells.values())
     stdout.print(table)
+
+
+def _upright(shown: Sequence[Mapping[str, str]]) -> Table:
+    table = Table(header_style="bold", show_edge=False)
+    table.add_column("field")
+    table.add_column("value", overflow="fold")
+    for cells in shown:
+        for key, cell in cells.items():
+            table.add_row(key, cell)
+        table.add_section()
+    return table
 
 
 def print_error(error: ChronolakeError, *, as_json: bool) -> None:
