@@ -44,7 +44,10 @@ WARM_UP_S = 10
 
 @dataclass(frozen=True)
 class SyncMeasures:
-    """What came out; rates are of rows or changes a second until all of them are in the lake."""
+    """What came out; rates are of rows or changes a second until all of them are in the lake.
+
+    `trials` is null where they were left out.
+    """
 
     rows: int
     copy_rows_per_s: int
@@ -57,7 +60,7 @@ class SyncMeasures:
     visible_p99_ms: float
     visible_max_ms: float
     worker_peak_mb: float
-    trials: Trials
+    trials: Trials | None
     lake_rows: int
     postgres_rows: int
 
@@ -70,10 +73,12 @@ def run(
     catch_up: int = CATCH_UP_ROWS,
     huge_rows: int = HUGE_ROWS,
     idle_s: float = IDLE_S,
+    trying: bool = True,
 ) -> SyncMeasures:
     """Measure on a lake of `rows` captures; write `sync-<rows>.md` and `.json` into `out`.
 
-    `huge_rows` are those of the one huge transaction, and the slot is watched for `idle_s` while nothing comes.
+    With `trying`, differences, kills, one huge transaction of `huge_rows` and idleness are tried too; the slot is watched
+    for `idle_s` while nothing comes.
 
     Raises:
         ChronolakeError: the run's own PostgreSQL or lake failed.
@@ -94,6 +99,7 @@ def run(
                 sync=services.sync,
                 huge_rows=huge_rows,
                 idle_s=idle_s,
+                trying=trying,
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,6 +117,7 @@ def _measure(
     sync: DataSyncService,
     huge_rows: int,
     idle_s: float,
+    trying: bool,
 ) -> SyncMeasures:
     database = services.database
     _insert(database, rows, seed=1)
@@ -128,7 +135,9 @@ def _measure(
         seen, rate = _steady(database)
         peak = trials.peak_mb(process.pid)
     sync.reach()
-    tried = trials.run(own, database, lake=lake, sync=sync, idle_s=idle_s, huge_rows=huge_rows)
+    tried = None
+    if trying:
+        tried = trials.run(own, database, lake=lake, sync=sync, idle_s=idle_s, huge_rows=huge_rows)
     with database.connection() as conn:
         held = conn.execute("SELECT count(*) FROM cdx_records").fetchone()
     return SyncMeasures(
@@ -240,12 +249,12 @@ def _watch(database: Database, shown: list[tuple[int, float]], stopped: threadin
 def _write(measures: SyncMeasures, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     told = environment.describe()
-    command = f"chronolake bench sync --rows {measures.rows}"
+    command = f"chronolake bench sync --rows {measures.rows}{'' if measures.trials else ' --no-trials'}"
     document = {"command": command, "environment": asdict(told), "measures": asdict(measures)}
     stem = out / f"sync-{measures.rows}"
     stem.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     figures = asdict(measures)
-    figures |= figures.pop("trials")
+    figures |= figures.pop("trials") or {}
     rows = "\n".join(f"| {name} | {_told(value)} |" for name, value in figures.items())
     stem.with_suffix(".md").write_text(
         f"# The sync on {measures.rows:,} captures\n\n- command: `{command}`\n- commit: {told.commit}\n"

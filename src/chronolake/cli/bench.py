@@ -92,14 +92,28 @@ def sync(
     idle_s: Annotated[
         float, typer.Option(help="Seconds for which the slot is watched while nothing comes.", min=1)
     ] = IDLE_S,
+    trying: Annotated[
+        bool,
+        typer.Option(
+            "--trials/--no-trials", help="Try differences, kills, the huge transaction and idleness too."
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how fast the lake catches up with PostgreSQL, and how soon a commit is seen there."""
     from chronolake.bench import syncing  # noqa: PLC0415
 
-    found = syncing.run(rows=rows, out=out, settings=load(), catch_up=catch_up, huge_rows=huge, idle_s=idle_s)
+    found = syncing.run(
+        rows=rows,
+        out=out,
+        settings=load(),
+        catch_up=catch_up,
+        huge_rows=huge,
+        idle_s=idle_s,
+        trying=trying,
+    )
     measures = asdict(found)
-    measures |= measures.pop("trials")
+    measures |= measures.pop("trials") or {}
     if as_json:
         print_json(measures)
     else:
