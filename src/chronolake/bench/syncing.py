@@ -77,8 +77,8 @@ def run(
 ) -> SyncMeasures:
     """Measure on a lake of `rows` captures; write `sync-<rows>.md` and `.json` into `out`.
 
-    With `trying`, differences, kills, one huge transaction of `huge_rows` and idleness are tried too; the slot is watched
-    for `idle_s` while nothing comes.
+    With `trying`, differences, kills, one huge transaction of `huge_rows` and idleness are tried too; the slot is
+    watched for `idle_s` while nothing comes.
 
     Raises:
         ChronolakeError: the run's own PostgreSQL or lake failed.
