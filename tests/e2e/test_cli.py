@@ -29,6 +29,8 @@ class Shell:
             "PYTHONPATH": os.pathsep.join(sys.path),
             "CHRONOLAKE_HOME": str(home),
             "COLUMNS": "160",
+            # So few captures PostgreSQL would be asked for.
+            "CHRONOLAKE_POSTGRES_CHEAP_ROWS": "0",
         }
 
     def __call__(self, *arguments, stdin=None, **environment):
