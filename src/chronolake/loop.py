@@ -1,12 +1,12 @@
 """The one shape of background work: start, stop, and a step that tests call directly."""
 
-import random
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 
+from chronolake import chance
 from chronolake.errors import ChronolakeError
 from chronolake.telemetry import logs, metrics
 
@@ -65,8 +65,7 @@ class Loop(ABC):
 
     def _run(self) -> None:
         while not self._stopped.is_set() and self._stepped():
-            # No secret hangs on this number.
-            self._stopped.wait(self.interval_s * (1 + JITTER * random.random()))  # noqa: S311
+            self._stopped.wait(self.interval_s * (1 + JITTER * chance.fraction()))
 
     def _stepped(self) -> bool:
         """Step once, and say whether to go on."""

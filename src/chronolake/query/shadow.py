@@ -4,13 +4,13 @@ Whoever asked does not wait for it. PostgreSQL is the truth, so it is what the l
 same LSN or later; while rows keep changing between two looks at PostgreSQL, nothing can be said, and that is said.
 """
 
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any
 
+from chronolake import chance
 from chronolake.errors import ChronolakeError, LakeBehind
 from chronolake.telemetry import logs, metrics
 
@@ -47,8 +47,7 @@ class Shadow:
 
     def maybe(self, name: str, truth: Callable[[], Rows], lake: Callable[[], Rows]) -> None:
         """Compare what both say of a question, if it is one of the share; returns at once."""
-        # No secret hangs on this number.
-        if random.random() >= self._share:  # noqa: S311
+        if chance.fraction() >= self._share:
             return
         if not self._room.acquire(blocking=False):
             metrics.SHADOWED.labels(outcome=Compared.SKIPPED.value).inc()

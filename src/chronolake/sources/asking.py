@@ -7,7 +7,6 @@ reach whoever runs this. Each request, sent or held back, becomes one `Attempt`.
 """
 
 import asyncio
-import random
 import tempfile
 import threading
 import zlib
@@ -24,7 +23,7 @@ import httpx
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
-from chronolake import faults
+from chronolake import chance, faults
 from chronolake.breaker import Event, next_state
 from chronolake.capture.attempt import Outcome
 from chronolake.clock import Clock
@@ -410,7 +409,7 @@ class Asker:
         if pause_s > pace.LONGEST_PAUSE_S:
             return False
         # A little later each time, so that clients that were told the same moment do not come back as one.
-        return pause_s + self.settings.backoff_s * random.random()  # noqa: S311  # no secret hangs on it
+        return pause_s + self.settings.backoff_s * chance.fraction()
 
     def _keep(self, attempt: Attempt) -> None:
         metrics.ARCHIVE_REQUESTS.labels(source=attempt.archive_source, outcome=attempt.outcome.value).inc()

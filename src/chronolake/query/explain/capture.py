@@ -5,7 +5,6 @@ at a time in a process, few a minute, none of a shape that was looked at shortly
 in all processes.
 """
 
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from time import monotonic
 
 from psycopg import Connection
 
+from chronolake import chance
 from chronolake.errors import ChronolakeError
 from chronolake.lake import Lake
 from chronolake.oltp import Database, query_plans
@@ -145,8 +145,7 @@ class PlanCapture:
         if self._off:
             return False
         slow = self._wanted.slow_ms and elapsed_ms >= self._wanted.slow_ms
-        # No secret hangs on this number.
-        return bool(slow) or random.random() < self._wanted.share  # noqa: S311
+        return bool(slow) or chance.fraction() < self._wanted.share
 
     def _submit(self, asked: _Told, look: Look) -> None:
         if not self._has_turn(f"{asked.engine} {asked.shape}"):
