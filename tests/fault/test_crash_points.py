@@ -58,7 +58,7 @@ def ingest(path, environment, *, fault=None):
     [
         point
         for point in faults.POINTS
-        if not point.startswith(("compaction.", "sync.", "collect.", "pages."))
+        if not point.startswith(("compaction.", "sync.", "collect.", "pages.", "schedule.", "export."))
     ],
 )
 def test_killed_and_run_again(point, environment, tmp_path):

@@ -10,7 +10,7 @@ from chronolake.oltp import index_trials, indexes
 from chronolake.query import OptimizerTending, QueryOptimizer, Scope
 
 EVERYTHING = Scope.everything()
-OTHERS = 30_000
+OTHERS = 150_000
 
 
 @pytest.fixture

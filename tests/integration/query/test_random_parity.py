@@ -109,6 +109,9 @@ def test_every_engine_gives_the_same_rows(answers, filled, name):
     different, sets, rolled = [], 0, 0
     while sets < SETS:
         params, scope = ways(question.params, list(filled), chance)
+        if name in ROLLED_UP and not sets:
+            # Chance alone would seldom ask about all times, which every rollup can answer.
+            params = {key: value for key, value in params.items() if key not in {"start", "end"}}
         try:
             read(name, question.params, params)
         except ParameterInvalid:
