@@ -234,11 +234,12 @@ class HybridQueryRouter:
     def _found(self, asked: Asked, *, anew: bool = False) -> tuple[Asked, Answer | None]:
         """How the question is answered best, and its answer where the cache has it; `anew` of the lake as it is."""
         question, values, scope, demand = asked.question, asked.values, asked.scope, asked.demand
+        hybrid = live_rows.is_hybrid(asked.statement)
         try:
             with self._postgres() as conn:
                 fresh = freshness.of_lake(conn)
                 self._last_known.remember(fresh)
-                live = live_rows.of_scope(conn, scope) if live_rows.is_hybrid(asked.statement) else None
+                live = live_rows.of_scope(conn, scope) if hybrid else None
                 asked = replace(asked, fresh=fresh, live=live)
                 kept = self._kept(asked)
                 if kept is not None:
@@ -246,7 +247,8 @@ class HybridQueryRouter:
                         names = kept.meta.rollups
                         self._cache.put_newest(asked.key(None), question, kept.rows, fresh, rollups=names)
                     return asked, kept
-                if not anew and (lagging := self._lagging(asked)) is not None:
+                # Of the others it was looked for before PostgreSQL was asked.
+                if hybrid and not anew and (lagging := self._lagging(asked)) is not None:
                     return lagging
                 made = rollup_states(conn) if asked.can_be_told else []
         except (DatabaseUnavailable, EngineUnavailable) as error:
