@@ -244,6 +244,10 @@ class LakeSettings(_Section):
         ge=600, le=3_660 * 86_400, alias="CHRONOLAKE_LAKE_RETENTION",
         description="How far back the lake can be asked as it was: 7d, 36h, 90m. The newest state is always kept.",
     )  # fmt: skip
+    resident_bytes: int = Field(
+        default=256 * 2**20, ge=0, le=2**40, alias="CHRONOLAKE_LAKE_RESIDENT_BYTES",
+        description="Memory that one process keeps small tables in, rollups above all; 0 keeps none.",
+    )  # fmt: skip
 
 
 class IngestSettings(_Section):

@@ -104,13 +104,14 @@ class LakeSql:
 
     def answer(self, question: BenchQuestion, parameters: Mapping[str, str]) -> Rows:
         """Ask by a cursor of its own."""
-        return run_scanned(
+        rows, _ = run_scanned(
             self._lake,
             _over_files(question),
             parameters,
             _TIMEOUT_S,
             fresh=Freshness(None, None, None, snapshot_id=self._lake.checkpoint().snapshot_id),
         )
+        return rows
 
     def export(self, path: Path) -> None:
         """Copy out of the lake."""

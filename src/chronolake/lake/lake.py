@@ -40,6 +40,7 @@ from chronolake.lake.layout_trial import LayoutTrials
 from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.records import DataFile
 from chronolake.lake.repairs import Repair, Repaired
+from chronolake.lake.resident import Residents
 from chronolake.lake.retention import Retention, Snapshot, reachable
 from chronolake.lake.rollup import states
 from chronolake.lake.rollups import Rollups
@@ -84,8 +85,12 @@ class Lake:
         self.path = ""
         self._keys = settings.home.root / "keys"
         self._engine = Engine.open(settings)
+        self._residents = Residents(cursor=self._engine.cursor, most_bytes=settings.lake.resident_bytes)
         self._scanner = Scanner(
-            catalog=self._commits.reading, cursor=self._engine.cursor, lake=lambda: Path(self.path)
+            catalog=self._commits.reading,
+            cursor=self._engine.cursor,
+            lake=lambda: Path(self.path),
+            residents=self._residents,
         )
 
     @classmethod
@@ -123,7 +128,14 @@ class Lake:
 
     def close(self) -> None:
         """Let go of catalog and engine. Calling it twice is safe."""
-        for part in (self._scanner, self._sandbox, self._writer, self._engine, self._commits):
+        for part in (
+            self._scanner,
+            self._residents,
+            self._sandbox,
+            self._writer,
+            self._engine,
+            self._commits,
+        ):
             if part is not None:
                 part.close()
 
@@ -151,6 +163,21 @@ class Lake:
             LakeUnavailable: the catalog is out of reach.
         """
         return self._scanner.relations(wanted, snapshot_id, laid) if self.is_local else None
+
+    @contextmanager
+    def lent(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable] = unnoted
+    ) -> Iterator[list[str] | None]:
+        """As `files_of`, but small tables may be read from memory; for `file_cursor`, within the block.
+
+        Raises:
+            LakeUnavailable: the catalog is out of reach.
+        """
+        if not self.is_local:
+            yield None
+            return
+        with self._scanner.lent(wanted, snapshot_id, laid) as relations:
+            yield relations
 
     def reach(
         self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable] = unnoted

@@ -7,11 +7,11 @@ with rows deleted from many files, there is no such way, and whoever asks reads 
 """
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import duckdb
@@ -20,6 +20,7 @@ from psycopg import Connection
 from chronolake.capture.columns import TABLES
 from chronolake.lake.engine import identifier, quoted
 from chronolake.lake.layout import BUCKETS, bucket_of
+from chronolake.lake.resident import Residents, Source
 from chronolake.settings import Layout
 
 #: Files with deleted rows in one query. Each is a part of the statement by itself, with a join: beyond a few of them
@@ -123,9 +124,11 @@ class Scanner:
         catalog: Callable[[], AbstractContextManager[Connection]],
         cursor: Callable[[], duckdb.DuckDBPyConnection],
         lake: Callable[[], Path],
+        residents: Residents,
     ) -> None:
         self._catalog = catalog
         self._lake = lake
+        self._residents = residents
         self._lock = threading.Lock()
         self._closed = False
         self._listings: dict[str, dict[Hashable, _Listing | None]] = {}
@@ -154,6 +157,42 @@ class Scanner:
                 return None
             found.append(relation)
         return found
+
+    @contextmanager
+    def lent(
+        self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]
+    ) -> Iterator[list[str] | None]:
+        """As `relations`, but of small tables what is kept in memory, which stays until the end of the block."""
+        with ExitStack() as leases:
+            yield self._lent(wanted, snapshot_id, laid, leases)
+
+    def _lent(
+        self,
+        wanted: Sequence[Wanted],
+        snapshot_id: int,
+        laid: Callable[[str], Hashable],
+        leases: ExitStack,
+    ) -> list[str] | None:
+        found = []
+        for one in wanted:
+            name = _name(snapshot_id, laid(one.table))
+            listing = self._listing(one.table, snapshot_id, laid(one.table))
+            if listing is None:
+                return None
+            source = partial(self._source, one.table, name, listing)
+            resident = self._residents.lent(one.table, name, one.columns, source)
+            relation = leases.enter_context(resident) or self._relation(one, listing)
+            if relation is None:
+                return None
+            found.append(relation)
+        return found
+
+    def _source(self, table: str, files: Hashable, listing: _Listing) -> Source | None:
+        """How a whole table is read; null where that takes more than a list of its files."""
+        columns = tuple(listing.columns)
+        select = self._relation(Wanted(table, columns), listing)
+        rows = sum(file.rows for file in listing.files)
+        return None if select is None else Source(table, files, columns, rows, f"SELECT * FROM {select}")
 
     def reach(
         self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -89,8 +90,8 @@ def run_duckdb(
     fresh = told if told and demand.unmet(told) is None else fresh_enough(database, demand)
     if whole and fresh.as_of_lsn is None:
         raise LakeIncomplete("it has not followed PostgreSQL yet")
-    rows = run_scanned(lake, statement, values, timeout_s, fresh=fresh, live=live)
-    return rows, fresh
+    rows, is_exact = run_scanned(lake, statement, values, timeout_s, fresh=fresh, live=live)
+    return rows, replace(fresh, is_exact=is_exact)
 
 
 def run_scanned(
@@ -101,18 +102,30 @@ def run_scanned(
     *,
     fresh: Freshness | None,
     live: Live | None = None,
-) -> Rows:
-    """Ask the lake, by its files as they were when it was so `fresh` where that can be, else by its tables' names.
+) -> tuple[Rows, bool]:
+    """Ask the lake as it was when it was so `fresh` where that can be, else as it is, by its tables' names.
 
     Tables that are `live` are read from there.
+
+    Returns:
+        The rows, and whether they are of exactly the snapshot that `fresh` names.
 
     Raises:
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    with opened_scan(lake, statement, values, timeout_s, fresh=fresh, live=live) as (cursor, text):
-        cursor.execute(text, dict(values))
-        return rows_of(cursor, cursor.fetchall())
+    with opened_scan(lake, statement, values, timeout_s, fresh=fresh, live=live) as scan:
+        scan.cursor.execute(scan.text, dict(values))
+        return rows_of(scan.cursor, scan.cursor.fetchall()), scan.is_exact
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A cursor and the text that it is to run; `is_exact` where that reads the snapshot that was asked for."""
+
+    cursor: duckdb.DuckDBPyConnection
+    text: str
+    is_exact: bool
 
 
 @contextmanager
@@ -124,8 +137,8 @@ def opened_scan(
     *,
     fresh: Freshness | None,
     live: Live | None = None,
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-    """A cursor within its deadline, and the text that is to be run by it: as `run_scanned` says.
+) -> Iterator[Scan]:
+    """A scan within its deadline, as `run_scanned` says.
 
     Raises:
         QueryTimeout: the deadline passed.
@@ -133,18 +146,20 @@ def opened_scan(
     """
     tables = {} if live is None else live.tables
     stored = [one for one in statement.wanted(values) if one.table not in tables]
-    files = None
-    if fresh is not None and fresh.snapshot_id is not None:
-        files = lake.files_of(stored, fresh.snapshot_id, fresh.laid)
-    relations = iter([f'"{one.table}"' for one in stored] if files is None else files)
-    text = statement.over(
-        [_LIVE + read.table if read.table in tables else next(relations) for read in statement.reads]
-    )
-    opened = lake.cursor if files is None else lake.file_cursor
-    with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
-        for name, rows in tables.items():
-            cursor.register(_LIVE + name, rows)
-        yield cursor, text if files is not None or tables else statement.text
+    with ExitStack() as leases:
+        found = None
+        if fresh is not None and fresh.snapshot_id is not None:
+            found = leases.enter_context(lake.lent(stored, fresh.snapshot_id, fresh.laid))
+        relations = iter([f'"{one.table}"' for one in stored] if found is None else found)
+        text = statement.over(
+            [_LIVE + read.table if read.table in tables else next(relations) for read in statement.reads]
+        )
+        opened = lake.cursor if found is None else lake.file_cursor
+        with lake.errors_translated(), opened() as cursor, interrupting(cursor, timeout_s):
+            for name, rows in tables.items():
+                cursor.register(_LIVE + name, rows)
+            is_exact = found is not None
+            yield Scan(cursor, text if is_exact or tables else statement.text, is_exact)
 
 
 def fresh_enough(database: Database, demand: Demand) -> Freshness:

@@ -18,6 +18,8 @@ from chronolake.oltp import ledger
 class Freshness:
     """What an answer covers. Null is unknown; `notes` say why. `snapshot_id` is the lake's, null for PostgreSQL.
 
+    `is_exact` says of an answer that it is of that snapshot and of no later one, as it may be else.
+
     `schema_version`, `catalog` and `changed` tell which state a table is in: see `of_tables`. `laid_in` has by
     table the snapshot that changed its files last, null where nobody noted that: see `laid`.
     """
@@ -31,6 +33,7 @@ class Freshness:
     catalog: int | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
     laid_in: Mapping[str, int | None] = field(default_factory=dict)
+    is_exact: bool = False
 
     def now(self) -> "Freshness":
         """The same, told now: as far behind as it has become by then."""

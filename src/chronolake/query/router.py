@@ -32,7 +32,7 @@ from chronolake.query.engines import (
     run_scanned,
 )
 from chronolake.query.explain import PlanCapture
-from chronolake.query.freshness import Demand, Freshness
+from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.last_known import LastKnown
 from chronolake.query.live import Live
 from chronolake.query.narrowing import narrowed_by
@@ -436,7 +436,7 @@ class HybridQueryRouter:
             return None
         try:
             with self._engines.health.watching(Engine.DUCKDB):
-                rows = run_scanned(
+                rows, is_exact = run_scanned(
                     self._lake,
                     rolled.statement,
                     rolled.values,
@@ -447,7 +447,7 @@ class HybridQueryRouter:
         except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
-        self._keep(asked, rows, rolled.fresh, rollups=rolled.names)
+        self._keep(asked, rows, replace(rolled.fresh, is_exact=is_exact), rollups=rolled.names)
         return _answered(
             asked.question.name,
             rows,
@@ -459,22 +459,26 @@ class HybridQueryRouter:
         )
 
     def _keep(self, asked: Asked, rows: Rows, before: Freshness, *, rollups: Sequence[str] = ()) -> None:
-        """Keep an answer of the lake, if what it read did not change meanwhile: then it is known what it is true of.
+        """Keep an answer of the lake, if it is known what it is true of: what it read did not change meanwhile.
 
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
         if asked.demand.max_lag_s is not None:
             self._cache.put_newest(asked.key(None), asked.question, rows, before, rollups=rollups)
-        if asked.rolled is not None and before is not asked.fresh:
+        if asked.rolled is not None and asked.rolled.fresh is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
+        state = asked.state_of(before)
+        if state is not None and (before.is_exact or state == self._state_now(asked)):
+            self._cache.put(asked.key(state), asked.question, rows, rollups=rollups)
+
+    def _state_now(self, asked: Asked) -> State | None:
+        """The state of the tables that it reads; null where that cannot be told."""
         try:
             with self._postgres() as conn:
-                state = asked.state_of(freshness.of_lake(conn))
+                return asked.state_of(freshness.of_lake(conn))
         except (DatabaseUnavailable, EngineUnavailable):
-            return
-        if state is not None and state == asked.state_of(before):
-            self._cache.put(asked.key(state), asked.question, rows, rollups=rollups)
+            return None
 
     def _live_of(self, asked: Asked) -> Live | None:
         """Rows of PostgreSQL for a question whose engine was named; the lake's own where they cannot be had."""

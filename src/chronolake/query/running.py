@@ -73,7 +73,8 @@ class Running:
                 told=asked.fresh,
                 live=asked.live,
             )
-        waited = asked.demand != Demand() and fresh is not asked.fresh
+        told_before = asked.fresh is not None and fresh.as_of == asked.fresh.as_of
+        waited = asked.demand != Demand() and not told_before
         if not waited and asked.chosen.code is not route.Reason.POSTGRES_FAILED:
             self._learn(asked, Engine.DUCKDB, fresh, began)
         return rows, fresh

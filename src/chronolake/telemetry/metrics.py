@@ -186,6 +186,12 @@ ROLLUP_SECONDS = _declare(
 LAKE_FILES = _declare(
     Gauge, "chronolake_lake_files", "Data files of the newest snapshot, by table.", "files", ("table",)
 )
+LAKE_RESIDENT_BYTES = _declare(
+    Gauge,
+    "chronolake_lake_resident_bytes",
+    "About what the small tables take that this process keeps in memory.",
+    "bytes",
+)
 LAKE_SNAPSHOTS = _declare(Gauge, "chronolake_lake_snapshots", "Snapshots that the lake keeps.", "snapshots")
 LAKE_EXPIRED_SNAPSHOTS = _declare(
     Counter, "chronolake_lake_expired_snapshots_total", "Snapshots that left the catalog.", "snapshots"

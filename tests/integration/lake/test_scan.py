@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from chronolake.capture.columns import CDX_RECORDS, PROJECTS
-from chronolake.lake import Wanted, scan
+from chronolake.lake import Wanted, resident, scan
 from chronolake.lake.changes import TableChanges
 from chronolake.lake.compaction import Limits
 from chronolake.lake.scan import PATCHED_FILES, unnoted
@@ -164,3 +164,35 @@ def test_files_older_than_a_column_are_left_to_ducklake(lake, captures):
     assert lake.files_of([Wanted("cdx_records", ("domain", "more"))], snapshot_id) is None
     assert lake.files_of([Wanted("cdx_records", ("domain", "never"))], snapshot_id) is None
     assert lake.files_of([Wanted("pages", ("url",))], snapshot_id) is None
+
+
+def test_what_is_kept_in_memory_is_what_the_lake_holds(lake, captures, change, ask, database, monkeypatch):
+    monkeypatch.setattr(resident, "LEAST_ASKED", 1)
+    monkeypatch.setattr(resident, "LEAST_AGE_S", 0)
+    lake.note_checkpoint(StreamCheckpoint("e", 1, 1, datetime.now(UTC), datetime.now(UTC)))
+    chance = random.Random(1)
+    known, in_memory = 0, 0
+    for _ in range(20):
+        match chance.choice(["append", "change", "compact"]):
+            case "change" if known:
+                change(lake, chance.sample(range(known), 3), range(known // 2, known // 2 + 2))
+            case "compact":
+                list(lake.compactor(SMALL).compact())
+            case _:
+                lake.append(CDX_RECORDS, captures(200, first=known))
+                known += 200
+        with database.glance() as conn:
+            fresh = of_lake(conn)
+        for _ in range(2):
+            wanted = [Wanted("cdx_records", COLUMNS, "host-003.example")]
+            with lake.lent(wanted, fresh.snapshot_id, fresh.laid) as relations:
+                if relations is None:
+                    continue
+                with lake.file_cursor() as cursor:
+                    found = cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM {relations[0]}").fetchall()
+                in_memory += "resident_" in relations[0]
+            mine = sorted(row for row in found if row[1] == "host-003.example")
+            where = "WHERE domain = 'host-003.example'"
+            assert mine == sorted(ask(lake, f"SELECT {', '.join(COLUMNS)} FROM cdx_records {where}"))
+            lake._residents.wait()
+    assert in_memory > 8

@@ -92,8 +92,8 @@ def by_lake(
         QueryTimeout: the deadline passed.
         LakeError: the lake could not be used.
     """
-    with opened_scan(lake, statement, values, timeout_s, fresh=fresh, live=live) as (cursor, text):
-        return _explained(cursor, text, values, stopping)
+    with opened_scan(lake, statement, values, timeout_s, fresh=fresh, live=live) as scan:
+        return _explained(scan.cursor, scan.text, values, stopping)
 
 
 def by_sandbox(
