@@ -136,6 +136,8 @@ class Backfill:
                     plans.append(plan)
                     jobs += self._jobs(readers[0], plan, checkpoint.epoch, lsn, batches)
             self._copy(jobs, readers, lsn, checkpoint.epoch)
+        # Ranges are alike, so what one leaves the next takes: given back after each, it costs a tenth of all the time.
+        memory.release()
         if not plans:
             return checkpoint
         taken = self._take_in(plans, checkpoint, leadership)
@@ -294,8 +296,6 @@ class Backfill:
         _show_progress(table, ranges)
         _log.info("sync.copied_range", table=table.name, number=job.range.number, rows=rows.num_rows)
         faults.reach("sync.backfill_range")
-        del rows
-        memory.release()
 
     def _take_in(
         self, plans: Sequence[CopyPlan], checkpoint: StreamCheckpoint, leadership: Leadership

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from chronolake.errors import EngineUnavailable, LakeUnavailable, SqlRefused
+from chronolake.lake import Lake
 from chronolake.oltp import Database
 from chronolake.query import HybridQueryRouter, Scope
 from chronolake.query.route import Reason
@@ -40,6 +41,13 @@ async def until_back(router, name, params, engine):
             return others
         others += 1
     raise AssertionError(f"{engine} is not asked again")
+
+
+@pytest.fixture(scope="module")
+def lake(database, make_settings):
+    """One that keeps no table in memory: from there a lake whose files are broken still answers."""
+    with Lake.open(make_settings(CHRONOLAKE_LAKE_RESIDENT_BYTES=0), database.url) as opened:
+        yield opened
 
 
 @pytest.fixture
