@@ -1,5 +1,6 @@
 """The connection to PostgreSQL: server, schema and pool open together, and its errors become ours."""
 
+import select
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class Database:
                 timeout=timeout_s,
                 kwargs={"connect_timeout": max(2, round(timeout_s))},
                 configure=_configure,
-                check=ConnectionPool.check_connection,
+                check=_check,
                 open=False,
             )
             with pool:
@@ -123,6 +124,22 @@ class Database:
         """The migrations this database has: version, name, checksum."""
         with self.connection() as conn:
             return migrate.applied(conn)
+
+
+def _check(conn: Connection) -> None:
+    """Refuse a connection that its server has ended.
+
+    One that is as it was left has nothing to be read from it, while an end is told by bytes and the end of the stream:
+    only then is it worth a round trip to ask.
+    """
+    if conn.closed or _has_news(conn.pgconn.socket):
+        ConnectionPool.check_connection(conn)
+
+
+def _has_news(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def current_lsn(conn: Connection) -> str:

@@ -148,8 +148,8 @@ def test_groups_that_another_part_names_are_taken_from_the_cells():
     """As the digests of the foremost domains are, which another part finds."""
     assert rewritten_of("domain IN (SELECT domain FROM top)") == (
         "WITH top AS (SELECT domain FROM pages_of_others LIMIT 3), contents AS ("
-        'SELECT "domain" AS "domain", COALESCE(ANY_VALUE("m1"), 0) AS digests FROM cells '
-        'WHERE "domain" IN (SELECT domain FROM top) GROUP BY "domain") SELECT * FROM contents'
+        'SELECT "domain" AS "domain", "m1" AS digests FROM cells '
+        'WHERE "domain" IN (SELECT domain FROM top)) SELECT * FROM contents'
     )
 
 

@@ -62,12 +62,16 @@ def rewritten(
 
 @dataclass(frozen=True)
 class _Fit:
-    """A block and a rollup that answers it; `bounded` is the rollup's column of the time range that is asked for."""
+    """A block and a rollup that answers it; `bounded` is the rollup's column of the time range that is asked for.
+
+    With `one_each` no group of the block has more than one cell, and there is nothing to put together.
+    """
 
     block: Block
     rollup: Rollup
     scoped: bool
     bounded: str | None
+    one_each: bool
 
     @classmethod
     def of(cls, block: Block, rollup: Rollup, values: Mapping[str, Any], scope: Scope) -> "_Fit | None":
@@ -92,7 +96,7 @@ class _Fit:
             measure = held.get(text_of(aggregate))
             if measure is None or not (exact or _adds_up(measure)):
                 return None
-        return cls(block, rollup, scoped, bounded)
+        return cls(block, rollup, scoped, bounded, exact and block.grouped is not None)
 
     def select(self) -> exp.Select:
         """The block, reading from the rollup."""
@@ -111,7 +115,9 @@ class _Fit:
         if order := select.args.get("order"):
             select.set("order", swapped(order.copy(), swap))
         select.set("from_", exp.From(this=exp.to_table(self.rollup.name)))
-        if self.block.grouped is not None:
+        if self.one_each:
+            select.set("group", None)
+        elif self.block.grouped is not None:
             grouped = [exp.column(names[text_of(part)], quoted=True) for part in self.block.grouped]
             select.set("group", exp.Group(expressions=grouped))
         conditions = list(self._conditions(names))
@@ -151,13 +157,16 @@ class _Fit:
     def _combined(self, aggregate: exp.Expr) -> exp.Expr:
         """What stands for an aggregate of the block: the same of its cells' measures."""
         held = [measure for measure in self.rollup.measures if measure.expression == text_of(aggregate)]
+        of_cells = _of_one_cell if self.one_each else _of_cells
         if list_length(aggregate) is not None:
             return exp.Array(
                 expressions=[
-                    _of_cells(measure) for measure in sorted(held, key=lambda measure: measure.place or 0)
+                    of_cells(measure) for measure in sorted(held, key=lambda measure: measure.place or 0)
                 ]
             )
-        combined = _of_cells(held[0])
+        combined = of_cells(held[0])
+        if self.one_each:
+            return combined
         function = aggregate.this if isinstance(aggregate, exp.Filter) else aggregate
         if isinstance(function, exp.Count):
             # Where there is no cell there is nothing to count, and that is a number.
@@ -167,6 +176,10 @@ class _Fit:
 
 def _adds_up(measure: Measure) -> bool:
     return measure.combine is not Combine.NONE and measure.kind not in _INEXACT
+
+
+def _of_one_cell(measure: Measure) -> exp.Expr:
+    return exp.column(measure.name, quoted=True)
 
 
 def _of_cells(measure: Measure) -> exp.Expr:
