@@ -41,10 +41,16 @@ _log = logs.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Kept:
-    """Rows of an answer, and the names of the rollups that they were read from."""
+    """Rows of an answer, the names of the rollups that they were read from, and both as they are kept."""
 
     rows: Rows
-    rollups: tuple[str, ...] = ()
+    rollups: tuple[str, ...]
+    packed: bytes
+
+    @classmethod
+    def of(cls, rows: Rows, question: Question, rollups: Sequence[str] = ()) -> "Kept":
+        """An answer that is to be kept."""
+        return cls(rows, tuple(rollups), _packed(rows, question, rollups))
 
 
 def key_of(
@@ -111,11 +117,16 @@ class ResultCache:
         packed = self._from_memory(key)
         return None if packed is None else _unpacked(packed, question)
 
-    def newest(self, key: str, question: Question) -> tuple[Kept, Freshness] | None:
-        """The newest answer of that name that was kept by `put_newest`, and how fresh it was; null where none is."""
+    def newest(
+        self, key: str, question: Question, *, most_bytes: int | None = None
+    ) -> tuple[Kept, Freshness] | None:
+        """The newest answer of that name that was kept by `put_newest`, and how fresh it was.
+
+        Null where none is, or where it takes more than `most_bytes`.
+        """
         with self._lock:
             fresh, packed = self._fresh.get(key), self._held.get(key)
-            if fresh is None or packed is None:
+            if fresh is None or packed is None or len(packed) > (most_bytes or len(packed)):
                 return None
             self._held.move_to_end(key)
         kept = _unpacked(packed, question)
@@ -124,23 +135,24 @@ class ResultCache:
         metrics.CACHE_LOOKUPS.labels(outcome="lagging").inc()
         return kept, fresh
 
-    def put_newest(
-        self, key: str, question: Question, rows: Rows, fresh: Freshness, *, rollups: Sequence[str] = ()
-    ) -> None:
-        """Keep the newest answer of that name, for those who allow a lag, unless a newer one is kept."""
-        packed = _packed(rows, question, rollups)
-        if len(packed) * _LARGEST_SHARE <= self._most:
-            self._into_memory(key, packed, fresh)
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is kept."""
+        return not self._most
 
-    def put(self, key: str, question: Question, rows: Rows, *, rollups: Sequence[str] = ()) -> None:
-        """Keep rows that were read from `rollups`, unless they are too many for the memory that there is."""
-        if not self._most:
-            return
-        packed = _packed(rows, question, rollups)
-        if len(packed) * _LARGEST_SHARE > self._most:
-            return
-        self._into_memory(key, packed)
-        self._into_redis(key, packed)
+    def put_newest(self, key: str, answer: Kept, fresh: Freshness) -> None:
+        """Keep the newest answer of that name, for those who allow a lag, unless a newer one is kept."""
+        if self._has_room(answer):
+            self._into_memory(key, answer.packed, fresh)
+
+    def put(self, key: str, answer: Kept) -> None:
+        """Keep an answer, unless it is too large for the memory that there is."""
+        if self._has_room(answer):
+            self._into_memory(key, answer.packed)
+            self._into_redis(key, answer.packed)
+
+    def _has_room(self, answer: Kept) -> bool:
+        return len(answer.packed) * _LARGEST_SHARE <= self._most
 
     def _from_memory(self, key: str) -> bytes | None:
         with self._lock:
@@ -209,4 +221,4 @@ def _unpacked(packed: bytes, question: Question) -> Kept | None:
     if table.schema != arrow_schema(question.row):
         return None
     names = (table.schema.metadata or {}).get(_ROLLUPS, b"").decode(errors="replace")
-    return Kept(table.to_pylist(), tuple(names.split(",")) if names else ())
+    return Kept(table.to_pylist(), tuple(names.split(",")) if names else (), packed)

@@ -1,6 +1,6 @@
 """A scope less what a question's `project` or `projects` leaves out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chronolake.errors import ParameterInvalid
@@ -9,6 +9,15 @@ from chronolake.query.scope import Scope
 
 #: Ids of projects by name or id, in order; null for one that does not exist.
 Finder = Callable[[Sequence[str]], list[int | None]]
+
+
+#: What a question's parameters for projects are called.
+_PARAMETERS = ("project", "projects")
+
+
+def names_projects(values: Mapping[str, Any]) -> bool:
+    """Whether it is asked about some projects alone, so that these have to be looked up."""
+    return any(values.get(parameter) is not None for parameter in _PARAMETERS)
 
 
 def narrowed(database: Database, scope: Scope, values: dict[str, Any]) -> Scope:
@@ -34,7 +43,7 @@ def narrowed_by(find: Finder, scope: Scope, values: dict[str, Any]) -> Scope:
     Raises:
         ParameterInvalid: there is no such project in scope.
     """
-    for parameter in ("project", "projects"):
+    for parameter in _PARAMETERS:
         said = values.pop(parameter, None)
         if said is not None:
             scope = _cut_down(find, scope, parameter, [said] if isinstance(said, str) else said)

@@ -35,9 +35,9 @@ from chronolake.query.explain import PlanCapture
 from chronolake.query.freshness import Demand, Freshness, State
 from chronolake.query.last_known import LastKnown
 from chronolake.query.live import Live
-from chronolake.query.narrowing import narrowed_by
+from chronolake.query.narrowing import names_projects, narrowed_by
 from chronolake.query.params import read
-from chronolake.query.question import Question, named
+from chronolake.query.question import named
 from chronolake.query.rollup import Planner
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.running import Running
@@ -52,6 +52,8 @@ _log = logs.get_logger(__name__)
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
 #: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
 _FRONT_THREADS = 2
+#: An answer of so many bytes, compressed, is unpacked in less time than a thread takes to be woken: some hundred rows.
+AT_HAND_BYTES = 16_384
 
 
 class HybridQueryRouter:
@@ -144,10 +146,10 @@ class HybridQueryRouter:
                 chosen = self.route_query(question.query_type, {"engine": engine})
             else:
                 chosen = route.as_of(asked=_engine(engine), lake_off=self._engines.lake_off)
-            asked, kept = await self._front.run(
-                lambda: self._looked_up(question, params, scope, chosen, started, at=at, demand=demand),
-                tenant=tenant or scope,
-            )
+            given = Asked(question, params, scope, chosen, started, at, demand)
+            asked, kept = self._at_hand(given)
+            if kept is None:
+                asked, kept = await self._front.run(lambda: self._looked_up(given), tenant=tenant or scope)
             answer = kept or await self._together(asked, tenant or asked.scope)
             if asked.ages:
                 self._renew(asked, tenant or asked.scope)
@@ -208,22 +210,27 @@ class HybridQueryRouter:
         self._plans.answered_sql(text, scope, answer)
         return answer
 
-    def _looked_up(
-        self,
-        question: Question,
-        given: Mapping[str, Any],
-        scope: Scope,
-        chosen: Route,
-        started: float,
-        *,
-        at: datetime | None,
-        demand: Demand,
-    ) -> tuple[Asked, Answer | None]:
+    def _at_hand(self, given: Asked) -> tuple[Asked, Answer | None]:
+        """A small answer that allows a lag, from this process's memory: sooner given than handed to a thread.
+
+        Where there is none, or more has to be asked first, the question as it was `given`, its parameters as they came.
+        """
+        is_lake = given.chosen.engine is Engine.DUCKDB and given.chosen_freely and given.at is None
+        if not is_lake or given.demand.max_lag_s is None:
+            return given, None
+        values = read(given.question.name, given.question.params, given.values).model_dump()
+        if names_projects(values) or live_rows.is_hybrid(given.statement):
+            return given, None
+        scope = narrowed_by(self._found_projects, given.scope, values)
+        asked = replace(given, values=values, scope=scope)
+        return self._lagging(asked, most_bytes=AT_HAND_BYTES) or (given, None)
+
+    def _looked_up(self, given: Asked) -> tuple[Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
-        values = read(question.name, question.params, given).model_dump()
-        scope = narrowed_by(self._found_projects, scope, values)
-        asked = Asked(question, values, scope, chosen, started, at, demand)
-        if at is not None or chosen.engine is not Engine.DUCKDB:
+        values = read(given.question.name, given.question.params, given.values).model_dump()
+        scope = narrowed_by(self._found_projects, given.scope, values)
+        asked = replace(given, values=values, scope=scope)
+        if asked.at is not None or asked.chosen.engine is not Engine.DUCKDB:
             return asked, None
         if not asked.chosen_freely:
             return replace(asked, live=self._live_of(asked)), None
@@ -243,9 +250,6 @@ class HybridQueryRouter:
                 asked = replace(asked, fresh=fresh, live=live)
                 kept = self._kept(asked)
                 if kept is not None:
-                    if demand.max_lag_s is not None:
-                        names = kept.meta.rollups
-                        self._cache.put_newest(asked.key(None), question, kept.rows, fresh, rollups=names)
                     return asked, kept
                 # Of the others it was looked for before PostgreSQL was asked.
                 if hybrid and not anew and (lagging := self._lagging(asked)) is not None:
@@ -267,7 +271,11 @@ class HybridQueryRouter:
         if fresh is None or state is None:
             return None
         kept = self._cache.get(asked.key(state), asked.question)
-        return None if kept is None else _from_cache(asked, kept, route.cached(state.changed_in), fresh)
+        if kept is None:
+            return None
+        if asked.demand.max_lag_s is not None:
+            self._cache.put_newest(asked.key(None), kept, fresh)
+        return _from_cache(asked, kept, route.cached(state.changed_in), fresh)
 
     def _weighed(self, asked: Asked) -> Asked:
         """The same, with the engine that is cheaper; the lake where nobody knows."""
@@ -324,11 +332,14 @@ class HybridQueryRouter:
             raise _neither("what the lake holds is not known, or not fresh enough", error)
         return replace(asked, fresh=fresh, chosen=route.without_postgres(error.message, fresh.lag_s))
 
-    def _lagging(self, asked: Asked) -> tuple[Asked, Answer] | None:
-        """The newest answer that there is, where it is as fresh as was asked for; null where nothing was."""
+    def _lagging(self, asked: Asked, *, most_bytes: int | None = None) -> tuple[Asked, Answer | None] | None:
+        """The newest answer that there is, where it is as fresh as was asked for; null where nothing was.
+
+        With `most_bytes` one that takes more in the cache is left there.
+        """
         if asked.demand.max_lag_s is None:
             return None
-        found = self._cache.newest(asked.key(None), asked.question)
+        found = self._cache.newest(asked.key(None), asked.question, most_bytes=most_bytes)
         if found is None:
             return None
         kept, before = found
@@ -463,14 +474,17 @@ class HybridQueryRouter:
 
         For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
         """
+        if self._cache.is_off:
+            return
+        kept = Kept.of(rows, asked.question, rollups)
         if asked.demand.max_lag_s is not None:
-            self._cache.put_newest(asked.key(None), asked.question, rows, before, rollups=rollups)
+            self._cache.put_newest(asked.key(None), kept, before)
         if asked.rolled is not None and asked.rolled.fresh is not asked.fresh:
             # Of a rollup that is behind: true of no state of its table that is now.
             return
         state = asked.state_of(before)
         if state is not None and (before.is_exact or state == self._state_now(asked)):
-            self._cache.put(asked.key(state), asked.question, rows, rollups=rollups)
+            self._cache.put(asked.key(state), kept)
 
     def _state_now(self, asked: Asked) -> State | None:
         """The state of the tables that it reads; null where that cannot be told."""

@@ -56,19 +56,19 @@ def test_every_row_has_columns(question):
 def test_rows_come_back_as_they_went_in():
     kept, rows = held()
     assert kept.get("name", TIMELINE) is None
-    kept.put("name", TIMELINE, rows)
-    kept.put("nothing", TIMELINE, [])
-    assert kept.get("name", TIMELINE) == Kept(rows)
+    kept.put("name", Kept.of(rows, TIMELINE))
+    kept.put("nothing", Kept.of([], TIMELINE))
+    assert kept.get("name", TIMELINE) == Kept.of(rows, TIMELINE)
     assert {name: type(value) for name, value in kept.get("name", TIMELINE).rows[0].items()} == {
         name: type(value) for name, value in ROW.items()
     }
-    assert kept.get("nothing", TIMELINE) == Kept([])
+    assert kept.get("nothing", TIMELINE) == Kept.of([], TIMELINE)
     growth = QUESTIONS["growth"]
     days = [dict.fromkeys(growth.row.model_fields, 1) | {"period": date(2014, 6, 1)}]
-    kept.put("days", growth, days, rollups=("rollup_a", "rollup_b"))
-    assert kept.get("days", growth) == Kept(days, ("rollup_a", "rollup_b"))
-    kept.put("days", growth, days)
-    assert kept.get("days", growth) == Kept(days)
+    kept.put("days", Kept.of(days, growth, ("rollup_a", "rollup_b")))
+    assert kept.get("days", growth) == Kept.of(days, growth, ("rollup_a", "rollup_b"))
+    kept.put("days", Kept.of(days, growth))
+    assert kept.get("days", growth) == Kept.of(days, growth)
 
 
 def test_a_key_is_of_one_question_its_values_scope_and_state():
@@ -95,24 +95,24 @@ def test_memory_is_bounded_and_what_is_asked_for_stays():
     assert size * 8 < 40_000
     room = 40_000 // size
     for number in range(room):
-        kept.put(str(number), TIMELINE, rows)
-    assert kept.get("0", TIMELINE) == Kept(rows)
-    kept.put("one more", TIMELINE, rows)
-    assert kept.get("0", TIMELINE) == Kept(rows)
+        kept.put(str(number), Kept.of(rows, TIMELINE))
+    assert kept.get("0", TIMELINE) == Kept.of(rows, TIMELINE)
+    kept.put("one more", Kept.of(rows, TIMELINE))
+    assert kept.get("0", TIMELINE) == Kept.of(rows, TIMELINE)
     assert kept.get("1", TIMELINE) is None
     many = [ROW | {"captures": number, "ok": number * number} for number in range(5000)]
-    kept.put("too large", TIMELINE, many)
+    kept.put("too large", Kept.of(many, TIMELINE))
     assert kept.get("too large", TIMELINE) is None
     nothing, rows = held(most=0)
-    nothing.put("name", TIMELINE, rows)
+    nothing.put("name", Kept.of(rows, TIMELINE))
     assert nothing.get("name", TIMELINE) is None
 
 
 def test_processes_share_answers_by_redis(valkey):
     first, rows = held(url=url_of(valkey))
     second, _ = held(url=url_of(valkey))
-    first.put("shared", TIMELINE, rows, rollups=("rollup_a",))
-    assert second.get("shared", TIMELINE) == Kept(rows, ("rollup_a",))
+    first.put("shared", Kept.of(rows, TIMELINE, ("rollup_a",)))
+    assert second.get("shared", TIMELINE) == Kept.of(rows, TIMELINE, ("rollup_a",))
     other = ResultCache(settings_of(1 << 20, url_of(valkey)), instance="another")
     assert other.get("shared", TIMELINE) is None
 
@@ -129,8 +129,8 @@ def test_without_redis_answers_are_kept_in_memory_and_redis_is_let_alone():
         url = url_of(valkey)
     kept, rows = held(url=url)
     failed = metrics.CACHE_ERRORS._value.get()
-    kept.put("name", TIMELINE, rows)
-    assert kept.get("name", TIMELINE) == Kept(rows)
+    kept.put("name", Kept.of(rows, TIMELINE))
+    assert kept.get("name", TIMELINE) == Kept.of(rows, TIMELINE)
     assert kept.get("other", TIMELINE) is None
     # The look-up of the other came within the pause.
     assert metrics.CACHE_ERRORS._value.get() == failed + 1
