@@ -18,6 +18,7 @@ WAYS = {
     Kind.WAYBACK: "/cdx",
     Kind.CDX_SERVER: "/index",
     Kind.COMMONCRAWL: "",
+    Kind.COMMONCRAWL_COLUMNAR: "",
 }
 
 
