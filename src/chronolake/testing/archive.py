@@ -200,7 +200,8 @@ class WebArchive:
         return Payload(404, b"not in the archive")
 
     def _of_columnar(self, path: str, asked_range: str | None) -> Payload:
-        data = columnar.files_of(tuple(self.captures), _CRAWLS, _NEWER_FROM).get(path)
+        made = columnar.files_of(tuple(self.captures), _CRAWLS, _NEWER_FROM)
+        data = self.files.get(path, made.get(path))
         if data is None:
             return Payload(404, b"<Error><Code>NoSuchKey</Code></Error>")
         return _ranged(data, columnar.from_start(asked_range, len(data)))

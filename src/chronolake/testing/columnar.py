@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 #: What the addresses of its files begin with.
 FOLDERS = ("/cc-index/", "/crawl-data/")
-#: Rows of a row group: so few that a domain of a hundred captures has several.
-GROUP_ROWS = 40
+#: Row groups of a file, and rows of the smallest: so few that a domain of a hundred captures has several.
+_GROUPS, _GROUP_ROWS = 8, 25
 _SUFFIX = re.compile(r"bytes=-([0-9]+)")
 
 
@@ -61,7 +61,7 @@ def _crawl_files(crawl: str, captures: Sequence[Captured]) -> dict[str, bytes]:
     return found | {f"/crawl-data/{crawl}/cc-index-table.paths.gz": gzip.compress(listed.encode(), mtime=0)}
 
 
-def parquet(captures: Sequence[Captured], crawl: str, group_rows: int = GROUP_ROWS) -> bytes:
+def parquet(captures: Sequence[Captured], crawl: str) -> bytes:
     """A file of the index with these captures, in their order; equal captures are one record of one WARC file."""
     records = {made: number for number, made in enumerate(dict.fromkeys(captures))}
     hosts = [made.url.split("/")[2] for made in captures]
@@ -89,6 +89,7 @@ def parquet(captures: Sequence[Captured], crawl: str, group_rows: int = GROUP_RO
         }
     )
     written = BytesIO()
+    group_rows = max(_GROUP_ROWS, len(captures) // _GROUPS)
     pq.write_table(table, written, row_group_size=group_rows, compression="zstd")
     return written.getvalue()
 
@@ -96,7 +97,10 @@ def parquet(captures: Sequence[Captured], crawl: str, group_rows: int = GROUP_RO
 def from_start(asked_range: str | None, size: int) -> str | None:
     """A range as `bytes=FIRST-LAST`, where it says how many of the last bytes of `size` are wanted."""
     match = _SUFFIX.fullmatch(asked_range or "")
-    return asked_range if match is None else f"bytes={max(0, size - int(match[1]))}-{size - 1}"
+    if match is None:
+        return asked_range
+    # Of a file without bytes there is no range, whichever is asked for.
+    return f"bytes={max(0, size - int(match[1]))}-{max(0, size - 1)}"
 
 
 def _time(made: Captured) -> datetime | None:

@@ -39,6 +39,8 @@ class _Listed:
         if answer.status != 200:
             look_for_pause(answer)
             return None
+        if answer.size == 0:
+            raise Unusable(Outcome.MALFORMED, "it is empty")
         if answer.cut:
             raise Unusable(Outcome.MALFORMED, "it is too large for a list of files")
         lines = _unzipped(answer.whole()).decode("ascii", "replace").splitlines()
