@@ -153,6 +153,7 @@ def source_of(asked: Archive, asker: Asker, settings: Settings) -> ArchiveSource
                 base=asked.base,
                 crawls_base=settings.archives.commoncrawl_url,
                 subsets=settings.archives.commoncrawl_subsets.split(","),
+                outlines=columnar.Outlines(states_folder(settings) / "outlines"),
             )
         case Kind.CDX_SERVER:
             return cdx_server.CdxServer(archive_source=asked.archive_source, asker=asker, base=asked.base)

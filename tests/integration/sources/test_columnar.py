@@ -82,7 +82,7 @@ def many_domains():
 def test_a_domain_in_one_row_group_costs_the_footers_and_its_columns(fast):
     with WebArchive(many_domains()).serving() as archive:
         settings = fast(CHRONOLAKE_COMMONCRAWL_URL=archive.base)
-        source, attempts = source_at(archive, settings)
+        source, _ = source_at(archive, settings)
         found, places = rows_of(source, Query.parse("d073.org", start="2021"))
         files = columnar.files_of(tuple(archive.captures), (NEW, OLD), "2021")
     assert told(found) == wanted(archive.captures, lambda made: "/d073." in made.url)
@@ -99,6 +99,37 @@ def test_a_domain_in_one_row_group_costs_the_footers_and_its_columns(fast):
     # An eighth of the file, less the columns that nobody needs.
     assert 0 < group.bytes < len(files[path]) / 8
     assert len(places) == 4
+
+
+def test_what_footers_said_is_kept_and_the_next_domain_costs_less(fast, archive):
+    built = columnar.files_of(tuple(archive.captures), (NEW, OLD), "2021")
+    paths = [FILE.format(NEW, subset, part) for subset in ("crawldiagnostics", "warc") for part in (0, 1)]
+    renamed = {
+        path.replace(".c000", f"-{number:08d}-1234-1234-1234-123456789abc.c000"): built[path]
+        for number, path in enumerate(paths)
+    }
+    listed = "".join(f"{path[1:]}\n" for path in renamed).encode()
+    archive.files |= renamed | {f"/crawl-data/{NEW}/cc-index-table.paths.gz": gzip.compress(listed)}
+    settings, requests = fast(), []
+    for query in (Query.parse("example.com", start="2021"), Query.parse("example.net", start="2021")) * 2:
+        archive.asked.clear()
+        source, _ = source_at(archive, settings)
+        found, places = rows_of(source, query)
+        expected = wanted(
+            archive.captures, lambda made: made.timestamp >= "2021" and "example.com" in made.url
+        )
+        assert told(found) == (expected if query.host == "example.com" else [])
+        assert places[-1] is None
+        requests.append(len(archive.asked))
+    # What holds captures is read again; of what holds none, nothing is asked but the two lists.
+    assert requests == [requests[0], 2, requests[0], 2]
+    kept = settings.home.root / "archives" / "outlines" / f"{NEW}.jsonl"
+    assert len(kept.read_text().splitlines()) == 4
+    # What a kill cut short is read anew.
+    kept.write_bytes(kept.read_bytes()[:-20])
+    archive.asked.clear()
+    assert rows_of(source_at(archive, settings)[0], query) == ([], [None])
+    assert len(archive.asked) == 3
 
 
 def test_crawls_outside_the_range_are_not_asked(fast, archive):

@@ -5,7 +5,8 @@ last bytes, and once more where it is longer. What it says is checked before any
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from chronolake.capture.attempt import Outcome
 from chronolake.errors import SourceRefused
 from chronolake.sources.answer import Answer, Contents, Unusable
 from chronolake.sources.asking import Asker
+from chronolake.sources.columnar.outline import Outline, Span
 from chronolake.sources.columnar.wanted import KEY, TIME, Wanted
 from chronolake.sources.local.columnar import COLUMNS, NEEDED
 from chronolake.sources.ranged import Told, last, told
@@ -46,13 +48,13 @@ class Footer:
     begins: int
     metadata: pq.FileMetaData
     #: the columns that we know, and those that are filtered by, with their numbers
-    columns: dict[str, int] = field(default_factory=dict)
+    columns: dict[str, int]
 
-    def groups(self, wanted: Wanted, first: int = 0) -> list[int]:
-        """The row groups from `first` on that may hold what is wanted, by their least and greatest key and time."""
-        return [
-            number for number in range(first, self.metadata.num_row_groups) if self._may_hold(number, wanted)
-        ]
+    @cached_property
+    def outline(self) -> Outline:
+        """What it says of its row groups; only of a file that has a key and a time."""
+        groups = map(self.metadata.row_group, range(self.metadata.num_row_groups))
+        return Outline(tuple(Span.of(group, self.columns[KEY], self.columns[TIME]) for group in groups))
 
     def rows(self, number: int) -> int:
         """The rows of a row group."""
@@ -68,18 +70,6 @@ class Footer:
         ]
         first = min(offset for offset in offsets if offset)
         return Chunk(column, first, first + found.total_compressed_size)
-
-    def _may_hold(self, number: int, wanted: Wanted) -> bool:
-        group = self.metadata.row_group(number)
-        if group.num_rows == 0:
-            return False
-        # Where nothing is said of a column, anything may be in it.
-        keys = group.column(self.columns[KEY]).statistics
-        if keys is not None and keys.has_min_max and not wanted.may_hold_keys(keys.min_raw, keys.max_raw):
-            return False
-        times = group.column(self.columns[TIME]).statistics
-        known = times is not None and times.has_min_max and times.logical_type.type == "TIMESTAMP"
-        return not known or wanted.may_hold_times(times.min, times.max)
 
 
 def footer(asker: Asker, url: str, wanted: Wanted, first: int = 0) -> Footer:
@@ -126,7 +116,7 @@ class _Reader:
         parsed = self._parsed(answer.url, data[-length:], found.first + len(data))
         if needed(self._wanted) - set(parsed.columns):
             return Contents(rows=None, document=parsed)
-        any_matters = bool(parsed.groups(self._wanted, self._first))
+        any_matters = bool(parsed.outline.groups(self._wanted, self._first))
         return Contents(rows=None if any_matters else 0, document=parsed)
 
     def _parsed(self, url: str, data: bytes, file_size: int) -> Footer:

@@ -15,6 +15,7 @@ from chronolake.sources.asking import Asker
 from chronolake.sources.columnar import row_group
 from chronolake.sources.columnar.footer import footer
 from chronolake.sources.columnar.listing import files
+from chronolake.sources.columnar.outline import Outlines
 from chronolake.sources.columnar.wanted import Wanted
 from chronolake.sources.crawls import Crawl, address, crawls, within
 from chronolake.sources.query import Query
@@ -57,11 +58,14 @@ class CommonCrawlColumnar:
 
     archive_source = "commoncrawl"
 
-    def __init__(self, *, asker: Asker, base: str, crawls_base: str, subsets: Collection[str]) -> None:
+    def __init__(
+        self, *, asker: Asker, base: str, crawls_base: str, subsets: Collection[str], outlines: Outlines
+    ) -> None:
         self._asker = asker
         self._base = base.rstrip("/")
         self._crawls_base = crawls_base.rstrip("/")
         self._subsets = subsets
+        self._outlines = outlines
 
     def pages(self, query: Query, place: str | None) -> Iterator[Page]:
         """See `ArchiveSource`; a place is `CC-MAIN-2025-33 cc-index/.../part-00007-....parquet 2`."""
@@ -98,18 +102,27 @@ class CommonCrawlColumnar:
             raise SourceUnavailable(
                 f"commoncrawl lists the file {begins.path} no more, or its subset is not asked"
             )
+        known = self._outlines.of(begins.crawl)
+        # A file of which it is known that it holds nothing of this is not asked; the one that stands in the place is.
+        paths = [
+            path for path in paths if path == begins.path or path not in known or known[path].groups(wanted)
+        ]
         if not paths:
             yield self._empty(f"crawl-data/{begins.crawl}", following)
         start = paths.index(begins.path) if begins.path else 0
         for at, path in enumerate(paths[start:], start=start):
             group = begins.group if at == start else 0
             after = Place(begins.crawl, paths[at + 1]) if at + 1 < len(paths) else following
-            yield from self._of_file(wanted, Place(begins.crawl, path, group), after)
+            yield from self._of_file(wanted, Place(begins.crawl, path, group), after, known=path in known)
 
-    def _of_file(self, wanted: Wanted, begins: Place, following: Place | None) -> Iterator[Page]:
+    def _of_file(
+        self, wanted: Wanted, begins: Place, following: Place | None, *, known: bool
+    ) -> Iterator[Page]:
         url = f"{self._base}/{begins.path}"
         found = footer(self._asker, url, wanted, begins.group)
-        groups = found.groups(wanted, begins.group)
+        if not known:
+            self._outlines.keep(begins.crawl, begins.path, found.outline)
+        groups = found.outline.groups(wanted, begins.group)
         if not groups:
             yield self._empty(begins.path, following)
         for at, number in enumerate(groups):

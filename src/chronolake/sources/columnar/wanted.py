@@ -7,7 +7,6 @@ a domain is one range of keys.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Self
 
 import pyarrow as pa
@@ -69,10 +68,10 @@ class Wanted:
         """Whether a wanted key may lie between two keys, or between what is less and more than them."""
         return most >= self.first.encode() and (self.beyond is None or least < self.beyond.encode())
 
-    def may_hold_times(self, least: datetime, most: datetime) -> bool:
-        """Whether a wanted time may lie between two times, UTC where they bear no zone."""
+    def may_hold_times(self, least: int, most: int) -> bool:
+        """Whether a wanted time may lie between two times in microseconds since 1970."""
         first, last = self.times
-        return (first is None or _micros(most) >= first) and (last is None or _micros(least) <= last)
+        return (first is None or most >= first) and (last is None or least <= last)
 
     def matches_key(self, keys: pa.Array) -> pa.BooleanArray:
         """Which keys are wanted."""
@@ -113,9 +112,3 @@ def _kept(filter_: Filter) -> _Kept:
     except re.error as error:
         raise ArchiveQueryInvalid(f"{filter_} is no regular expression: {error}") from None
     return _Kept(_FILTERED[filter_.field], pattern, filter_.negated)
-
-
-def _micros(time: datetime) -> int:
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    since = aware - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
