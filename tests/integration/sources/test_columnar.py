@@ -15,6 +15,7 @@ from chronolake.ingest import CollectRequest, IngestRequest, Source, request_of
 from chronolake.services import open_services
 from chronolake.sources.catalogue import Kind, asker_of, source_of
 from chronolake.sources.catalogue import archive as archive_of
+from chronolake.sources.columnar import row_group
 from chronolake.sources.query import Match, Query
 from chronolake.sources.router import Policy
 from chronolake.testing import columnar
@@ -82,7 +83,7 @@ def many_domains():
 def test_a_domain_in_one_row_group_costs_the_footers_and_its_columns(fast):
     with WebArchive(many_domains()).serving() as archive:
         settings = fast(CHRONOLAKE_COMMONCRAWL_URL=archive.base)
-        source, _ = source_at(archive, settings)
+        source, attempts = source_at(archive, settings)
         found, places = rows_of(source, Query.parse("d073.org", start="2021"))
         files = columnar.files_of(tuple(archive.captures), (NEW, OLD), "2021")
     assert told(found) == wanted(archive.captures, lambda made: "/d073." in made.url)
@@ -99,6 +100,27 @@ def test_a_domain_in_one_row_group_costs_the_footers_and_its_columns(fast):
     # An eighth of the file, less the columns that nobody needs.
     assert 0 < group.bytes < len(files[path]) / 8
     assert len(places) == 4
+
+
+def test_of_a_large_row_group_the_key_comes_first_and_a_filter_next(fast, monkeypatch):
+    # As if each column were so large that it is worth a request of its own.
+    monkeypatch.setattr(row_group, "GAP_BYTES", 0)
+    costs = []
+    with WebArchive(many_domains()).serving() as archive:
+        settings = fast(CHRONOLAKE_COMMONCRAWL_URL=archive.base)
+        for domain, filters in (("d073x.org", ()), ("d073.org", ("status:404",)), ("d073.org", ())):
+            source, attempts = source_at(archive, settings)
+            found, _ = rows_of(source, Query.parse(domain, start="2021", filters=filters))
+            costs.append([one for one in attempts if one.url.endswith(FILE.format(NEW, "warc", 1))][1:])
+    assert told(found) == wanted(archive.captures, lambda made: "/d073." in made.url)
+    # The key alone says that the domain is not there, the status that none of its captures is wanted.
+    absent, filtered, present = costs
+    assert [one.rows for one in absent] == [0]
+    assert [one.rows for one in filtered] == [None, 0]
+    assert [one.rows for one in present] == [None] * (len(present) - 1) + [40]
+    assert len(present) > 2
+    spent = [sum(one.bytes for one in cost) for cost in costs]
+    assert spent[0] < spent[1] < spent[2] / 3
 
 
 def test_what_footers_said_is_kept_and_the_next_domain_costs_less(fast, archive):

@@ -170,10 +170,15 @@ class RowGroup:
         self._kept = still
 
     def _wanted_rows(self) -> Iterator[pa.RecordBatch]:
-        place = 0
-        for batch in self._batches(list(self._footer.columns)):
+        place, left = 0, self.rows
+        batches = self._batches(list(self._footer.columns))
+        # What is wanted of a sorted file lies together: nothing is read behind it. Where no row is left, the other
+        # columns were never fetched.
+        while left:
+            batch = next(batches)
             rows = self._kept[place : place + batch.num_rows]
             place += batch.num_rows
+            left -= int(np.count_nonzero(rows))
             if rows.any():
                 found = batch.filter(pa.array(rows))
                 crawl = pa.repeat(pa.scalar(self._crawl), found.num_rows)
