@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 
 import pyarrow as pa
@@ -68,6 +68,7 @@ def wanted(captures, keep=lambda made: "example.com" in made.url):
     return sorted((made.url, made.timestamp) for made in captures if keep(made))
 
 
+@cache
 def many_domains():
     """12 000 captures of 300 domains in one crawl; their digests do not compress, so files are large."""
     return [
