@@ -77,6 +77,13 @@ def _archives(value: str) -> str:
     return ",".join(names)
 
 
+def _subsets(value: str) -> str:
+    names = [name.strip() for name in value.split(",")]
+    if not set(names) <= {"warc", "crawldiagnostics", "robotstxt"} or len(set(names)) != len(names):
+        raise ValueError("write warc, crawldiagnostics and robotstxt, apart by commas, each at most once")
+    return ",".join(names)
+
+
 def _weights(value: str) -> str:
     try:
         weights_of(value)
@@ -278,6 +285,14 @@ class ArchiveSettings(_Section):
         default="https://index.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_URL",
         description="Address of Common Crawl's index server.",
     )  # fmt: skip
+    commoncrawl_data_url: str = Field(
+        default="https://data.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_DATA_URL",
+        description="Address below which Common Crawl's WARC files and its columnar index lie.",
+    )  # fmt: skip
+    commoncrawl_subsets: Annotated[str, AfterValidator(_subsets)] = Field(
+        default="warc,crawldiagnostics,robotstxt", alias="CHRONOLAKE_COMMONCRAWL_SUBSETS",
+        description="What `commoncrawl-columnar` reads: pages, redirects and errors, robots.txt.",
+    )  # fmt: skip
     per_minute: float | None = Field(
         default=None, gt=0, le=60_000, alias="CHRONOLAKE_ARCHIVE_PER_MINUTE",
         description="Requests a minute to one host, at most. Unset: what suits the archive; never above its own limit.",
@@ -316,10 +331,6 @@ class ArchiveSettings(_Section):
 class PayloadSettings(_Section):
     """Fetching payloads, and storing the pages that they become."""
 
-    commoncrawl_url: str = Field(
-        default="https://data.commoncrawl.org", alias="CHRONOLAKE_COMMONCRAWL_DATA_URL",
-        description="Address below which Common Crawl's WARC files lie.",
-    )  # fmt: skip
     wayback_url: str = Field(
         default="https://web.archive.org/web", alias="CHRONOLAKE_WAYBACK_REPLAY_URL",
         description="Address of the Wayback Machine's replay.",

@@ -36,6 +36,8 @@ def environment(tmp_path_factory, archive):
         "PYTHONPATH": os.pathsep.join(sys.path),
         "CHRONOLAKE_HOME": str(tmp_path_factory.mktemp("home")),
         "CHRONOLAKE_WAYBACK_URL": f"{archive.base}/cdx",
+        "CHRONOLAKE_COMMONCRAWL_URL": archive.base,
+        "CHRONOLAKE_COMMONCRAWL_DATA_URL": archive.base,
         "CHRONOLAKE_ARCHIVE_PER_MINUTE": "60000",
         "CHRONOLAKE_ARCHIVE_BACKOFF_S": "0.01",
         "CHRONOLAKE_ARCHIVE_PAGE_ROWS": "60",
@@ -101,6 +103,19 @@ def test_killed_and_run_again(environment, archive):
     assert len(accounts) == len(POINTS)
     assert all(account[:4] == account[4:] for account in accounts)
     assert [count for _, count in stored] == [250] * len(POINTS)
+
+
+@pytest.mark.parametrize("point", ["collect.page_whole@8", "ingest.after_postgres@5"])
+def test_a_row_group_of_the_columnar_index_is_a_page(environment, archive, point):
+    arguments = ["example.com", "--project", f"columnar {point}", "--source", "commoncrawl-columnar"]
+    collect(environment, *arguments, code=-signal.SIGKILL, CHRONOLAKE_FAULT=point)
+    archive.asked.clear()
+    [session] = collect(environment, *arguments)
+    assert (session["state"], session["archive_source"]) == ("done", "commoncrawl")
+    assert (session["read"], session["stored"], session["duplicate"]) == (250, 250, 0)
+    if point.startswith("ingest."):
+        # The newer crawl, of whose four files none has captures, was over before the process died.
+        assert not [asked for asked in archive.asked if "CC-MAIN-2021-31" in asked.target]
 
 
 def test_an_archive_without_pages_is_asked_for_everything_again(environment, archive):

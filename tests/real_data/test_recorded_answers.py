@@ -10,7 +10,8 @@ from chronolake.capture.attempt import Outcome
 from chronolake.sources.answer import Answer, Unusable, index_lines, timemap, wayback_json
 from chronolake.sources.asking import outcome_of
 from chronolake.sources.cdx_server import contents
-from chronolake.sources.commoncrawl import _counted, _crawl, _listed, within
+from chronolake.sources.commoncrawl import _counted
+from chronolake.sources.crawls import crawl, listed, within
 from chronolake.sources.local import read_stream
 from chronolake.sources.query import Query
 
@@ -50,14 +51,14 @@ def test_wayback_in_json():
 
 
 def test_common_crawl():
-    [(_, listed)] = recorded("test_cc/test_get_cc_endpoints.jsonl")
-    crawls = [_crawl(entry) for entry in _listed(listed).document]
+    [(_, collinfo)] = recorded("test_cc/test_get_cc_endpoints.jsonl")
+    crawls = [crawl(entry) for entry in listed(collinfo).document]
     assert len(crawls) > 100
     assert within(crawls, Query.parse("example.com")) == crawls
     some = within(crawls, Query.parse("example.com", start="2014", end="2014"))
-    assert {crawl.name[:12] for crawl in some} == {"CC-MAIN-2014"}
+    assert {found.name[:12] for found in some} == {"CC-MAIN-2014"}
     autumn = within(crawls, Query.parse("example.com", start="20250816"))
-    assert [crawl.name for crawl in autumn] == []
+    assert [found.name for found in autumn] == []
     [(_, counted)] = recorded("test_cli/test_multi_misc_not_ia_slow_4.jsonl")
     assert _counted(counted).document == 1
     (_, nothing), (_, beyond) = recorded("test_cli/test_multi_cc1_slow_2.jsonl")

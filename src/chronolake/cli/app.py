@@ -51,6 +51,7 @@ app.command(
     epilog="Examples:\n\n  chronolake collect example.com --project news --from 2014 --to 2016\n\n"
     "  chronolake collect example.com --project news --source hybrid\n\n"
     "  chronolake collect example.com --project news --source cdx-server --url https://archive.example/cdx\n\n"
+    "  chronolake collect example.com --project news --source commoncrawl-columnar --from 2025\n\n"
     "  chronolake collect example.com --project news --later\n\n"
     "  chronolake collect example.com --project news --since-last\n\n"
     "  chronolake collect example.com --project news --every 1d\n\n"

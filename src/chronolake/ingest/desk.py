@@ -30,6 +30,7 @@ class Source(StrEnum):
     WAYBACK = "wayback"
     COMMONCRAWL = "commoncrawl"
     HYBRID = "hybrid"
+    COMMONCRAWL_COLUMNAR = "commoncrawl-columnar"
     CDX_SERVER = "cdx-server"
     TIMEMAP = "timemap"
 
@@ -75,7 +76,7 @@ def request_of(
     asked: Archive | None = None
     if source in {None, Source.HYBRID}:
         if url is not None:
-            hint = "Name the source, too: wayback, commoncrawl, cdx-server or timemap."
+            hint = "Name the source, too: wayback, commoncrawl, commoncrawl-columnar, cdx-server or timemap."
             raise ArchiveQueryInvalid("an address is one archive's, and none is named", hint=hint)
     elif url is not None or policy is None:
         asked = archive(Kind(source), url, settings)

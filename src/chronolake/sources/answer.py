@@ -29,6 +29,11 @@ class Answer:
     size: int
     cut: bool = False
 
+    def whole(self) -> bytes:
+        """All of the body."""
+        self.body.seek(0)
+        return self.body.read()
+
     def head(self) -> bytes:
         """The beginning of the body."""
         self.body.seek(0)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from chronolake.clock import Clock
 from chronolake.errors import ArchiveQueryInvalid
 from chronolake.settings import ArchiveSettings, Settings
-from chronolake.sources import cdx_server, commoncrawl, pace, timemap, wayback
+from chronolake.sources import cdx_server, columnar, commoncrawl, pace, timemap, wayback
 from chronolake.sources.archive_source import ArchiveSource
 from chronolake.sources.asking import Asker
 from chronolake.sources.attempt import Recorder
@@ -20,15 +20,21 @@ class Kind(StrEnum):
 
     WAYBACK = "wayback"  #: the Wayback CDX API
     COMMONCRAWL = "commoncrawl"  #: Common Crawl's index API
+    COMMONCRAWL_COLUMNAR = "commoncrawl-columnar"  #: Common Crawl's columnar index: Parquet, read by ranges
     CDX_SERVER = "cdx-server"  #: pywb or OutbackCDX
     TIMEMAP = "timemap"  #: Memento TimeMaps
 
 
-#: Archives whose name is that of how they are asked; the others bear the name of their host.
-_NAMED = {Kind.WAYBACK, Kind.COMMONCRAWL}
+#: Archives that have a name; the others bear that of their host. Common Crawl is one, whichever way it is asked.
+_NAMED = {
+    Kind.WAYBACK: "wayback",
+    Kind.COMMONCRAWL: "commoncrawl",
+    Kind.COMMONCRAWL_COLUMNAR: "commoncrawl",
+}
 _PER_MINUTE = {
     Kind.WAYBACK: wayback.PER_MINUTE,
     Kind.COMMONCRAWL: commoncrawl.PER_MINUTE,
+    Kind.COMMONCRAWL_COLUMNAR: columnar.PER_MINUTE,
     Kind.CDX_SERVER: cdx_server.PER_MINUTE,
     Kind.TIMEMAP: timemap.PER_MINUTE,
 }
@@ -52,7 +58,7 @@ class Archive:
     @property
     def archive_source(self) -> str:
         """The name under which its captures are stored."""
-        return self.kind.value if self.kind in _NAMED else (urlsplit(self.base).hostname or "")
+        return _NAMED.get(self.kind) or urlsplit(self.base).hostname or ""
 
 
 def archive(kind: Kind, base: str | None, settings: ArchiveSettings) -> Archive:
@@ -61,17 +67,29 @@ def archive(kind: Kind, base: str | None, settings: ArchiveSettings) -> Archive:
     Raises:
         ArchiveQueryInvalid: they name none, or the address cannot be used.
     """
-    base = base or {Kind.WAYBACK: settings.wayback_url, Kind.COMMONCRAWL: settings.commoncrawl_url}.get(kind)
+    base = base or _address(kind, settings)
     if base is None:
         raise ArchiveQueryInvalid(f"a {kind} has an address of its own", hint="Name it: --url https://...")
     try:
         parts = urlsplit(base)
     except ValueError:
         parts = urlsplit("")
+    if parts.scheme == "s3":
+        hint = "Common Crawl's files lie at https://data.commoncrawl.org, too."
+        raise ArchiveQueryInvalid("archives are asked by HTTP, and not by S3", hint=hint)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
         hint = "Write https://host/path, without user, password and question mark."
         raise ArchiveQueryInvalid("the address of the archive cannot be used", hint=hint)
     return Archive(kind, base)
+
+
+def _address(kind: Kind, settings: ArchiveSettings) -> str | None:
+    """Where the settings say that archives of that kind are; null where each has an address of its own."""
+    return {
+        Kind.WAYBACK: settings.wayback_url,
+        Kind.COMMONCRAWL: settings.commoncrawl_url,
+        Kind.COMMONCRAWL_COLUMNAR: settings.commoncrawl_data_url,
+    }.get(kind)
 
 
 def states_folder(settings: Settings) -> Path:
@@ -129,6 +147,14 @@ def source_of(asked: Archive, asker: Asker, settings: Settings) -> ArchiveSource
             return wayback.Wayback(asker=asker, base=asked.base, page_rows=rows)
         case Kind.COMMONCRAWL:
             return commoncrawl.CommonCrawl(asker=asker, base=asked.base)
+        case Kind.COMMONCRAWL_COLUMNAR:
+            return columnar.CommonCrawlColumnar(
+                asker=asker,
+                base=asked.base,
+                crawls_base=settings.archives.commoncrawl_url,
+                subsets=settings.archives.commoncrawl_subsets.split(","),
+                outlines=columnar.Outlines(states_folder(settings) / "outlines"),
+            )
         case Kind.CDX_SERVER:
             return cdx_server.CdxServer(archive_source=asked.archive_source, asker=asker, base=asked.base)
         case Kind.TIMEMAP:

@@ -4,9 +4,7 @@ The list of crawls is asked for first, then of each crawl in turn how many pages
 known and never guessed from an answer that failed. A place is a crawl and the number of the page to ask next.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from io import BytesIO
 from urllib.parse import urlencode
 
@@ -16,22 +14,11 @@ from chronolake.sources import cdx_server
 from chronolake.sources.answer import Answer, Contents, Unusable, document
 from chronolake.sources.archive_source import Page
 from chronolake.sources.asking import Asker
+from chronolake.sources.crawls import Crawl, address, crawls, within
 from chronolake.sources.query import Query
 
 #: One in two seconds: its operators ask of clients to slow down, and name no number.
 PER_MINUTE = 30.0
-_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
-_NAME = re.compile(r"[A-Za-z0-9-]+")
-_NO_DIGIT = re.compile("[^0-9]")
-
-
-@dataclass(frozen=True)
-class Crawl:
-    """One crawl, and the times that it may have captures of, first and last, as 14 digits."""
-
-    name: str
-    first: str
-    last: str
 
 
 class CommonCrawl:
@@ -46,16 +33,16 @@ class CommonCrawl:
     def pages(self, query: Query, place: str | None) -> Iterator[Page]:
         """See `ArchiveSource`; a place is `CC-MAIN-2025-33 2`."""
         asked = urlencode([*cdx_server.parameters(query), ("output", "json")])
-        crawls = within(self._crawls(), query)
+        found = within(crawls(self._asker, self._base), query)
         name, _, number = (place or "").partition(" ")
-        names = [crawl.name for crawl in crawls]
+        names = [crawl.name for crawl in found]
         if place is not None and name not in names:
             raise SourceUnavailable(f"commoncrawl lists the crawl {name} no more")
         start = names.index(name) if place is not None else 0
-        if not crawls:
-            yield Page(f"{self._base}/collinfo.json", 0, BytesIO(), None)
-        for at, crawl in enumerate(crawls[start:], start=start):
-            following = f"{names[at + 1]} 0" if at + 1 < len(crawls) else None
+        if not found:
+            yield Page(address(self._base), 0, BytesIO(), None)
+        for at, crawl in enumerate(found[start:], start=start):
+            following = f"{names[at + 1]} 0" if at + 1 < len(names) else None
             first, number = int(number or 0), ""
             yield from self._of_crawl(crawl, asked, first, following)
 
@@ -71,42 +58,11 @@ class CommonCrawl:
             with self._asker.ask(url, cdx_server.contents) as received:
                 yield Page(url, received.contents.rows or 0, received.answer.body, after)
 
-    def _crawls(self) -> list[Crawl]:
-        with self._asker.ask(f"{self._base}/collinfo.json", _listed) as received:
-            listed = received.contents.document
-        assert isinstance(listed, list)  # noqa: S101  # `_listed` has looked
-        return [_crawl(entry) for entry in listed]
-
     def _page_count(self, url: str) -> int:
         with self._asker.ask(url, _counted) as received:
             pages = received.contents.document
         assert isinstance(pages, int)  # noqa: S101  # `_counted` has looked
         return pages
-
-
-def within(crawls: Sequence[Crawl], query: Query) -> list[Crawl]:
-    """The crawls that may have captures of the query's range, in the order that they are listed."""
-    first, last = query.start or "", query.end or "9"
-    return [crawl for crawl in crawls if crawl.first <= last and crawl.last >= first]
-
-
-def _crawl(entry: dict[str, str]) -> Crawl:
-    name = entry["id"]
-    # Older lists do not say; a name tells the year of its crawl, or the years: CC-MAIN-2025-33, CC-MAIN-2009-2010.
-    years = _YEAR.findall(name) or ["0000", "9999"]
-    first, last = entry.get("from", min(years)), entry.get("to", f"{max(years)}1231235959")
-    return Crawl(name, _NO_DIGIT.sub("", first), _NO_DIGIT.sub("", last))
-
-
-def _listed(answer: Answer) -> Contents | None:
-    if answer.status != 200:
-        return None
-    listed = document(answer)
-    if not isinstance(listed, list) or not all(
-        isinstance(entry, dict) and _NAME.fullmatch(str(entry.get("id"))) for entry in listed
-    ):
-        raise Unusable(Outcome.MALFORMED, "it is no list of crawls")
-    return Contents(rows=None, document=listed)
 
 
 def _counted(answer: Answer) -> Contents | None:

@@ -3,7 +3,8 @@
 It speaks several dialects over the same captures: the Wayback CDX API (`/cdx`), a CDX server of pywb's kind
 (`/index`), Common Crawl's index API (`/collinfo.json`) and TimeMaps of single URLs, in JSON (`/timemap`) and as
 links in pages (`/links`). Payloads it serves by raw replay (`/web/<timestamp>id_/<URL>`) and by ranges of files
-(`/warcs/`). It stands in for archives alone: whoever asks it is the real thing, over real sockets.
+(`/warcs/`), and so the columnar index of the same crawls (`/cc-index/`). It stands in for archives alone: whoever
+asks it is the real thing, over real sockets.
 """
 
 import gzip
@@ -24,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
 from chronolake.capture import surt
+from chronolake.testing import columnar
 
 _COLUMNS = ["urlkey", "timestamp", "original", "mimetype", "statuscode", "digest", "length"]
 #: Two crawls, and the year in which the newer one begins: each capture is in one of them.
@@ -178,7 +180,9 @@ class WebArchive:
         return 404, b"<html>no such page</html>"
 
     def payload(self, path: str, asked_range: str | None) -> Payload | None:
-        """What is answered to a request for a payload; null where it is none."""
+        """What is answered to a request for a payload, or a file of the columnar index; null where it is neither."""
+        if path.startswith(columnar.FOLDERS):
+            return self._of_columnar(path, asked_range)
         if path.startswith("/warcs/"):
             data = self.files.get(path.removeprefix("/warcs/"))
             return Payload(404, b"no such file") if data is None else _ranged(data, asked_range)
@@ -194,6 +198,13 @@ class WebArchive:
             nearest = min(others, key=lambda when: abs(int(when) - int(timestamp)))
             return Payload(302, b"", (("Location", f"{self.base}/web/{nearest}id_/{url}"),))
         return Payload(404, b"not in the archive")
+
+    def _of_columnar(self, path: str, asked_range: str | None) -> Payload:
+        made = columnar.files_of(tuple(self.captures), _CRAWLS, _NEWER_FROM)
+        data = self.files.get(path, made.get(path))
+        if data is None:
+            return Payload(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        return _ranged(data, columnar.from_start(asked_range, len(data)))
 
     def _found(self, query: dict[str, str]) -> list[Made]:
         first, last = ("", "9") if self.loose else (query.get("from", ""), query.get("to", "9"))

@@ -41,6 +41,7 @@ def fast(make_settings, archive):
         archives = {
             "CHRONOLAKE_WAYBACK_URL": f"{archive.base}/cdx",
             "CHRONOLAKE_COMMONCRAWL_URL": archive.base,
+            "CHRONOLAKE_COMMONCRAWL_DATA_URL": archive.base,
         }
         return make_settings(**FAST | archives | variables)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from chronolake.sources.local.raw import table_of
 
 #: Columns of cc-index-table (its flat schema), by ours.
-_COLUMNS = {
+COLUMNS = {
     "url_key": "url_surtkey",
     "url": "url",
     "timestamp": "fetch_time",
@@ -28,7 +28,7 @@ _COLUMNS = {
     "crawl": "crawl",
 }
 #: Without these a file is some other Parquet.
-_NEEDED = frozenset({"url", "fetch_time"})
+NEEDED = frozenset({"url", "fetch_time"})
 _CRAWL = r"(?P<crawl>CC-MAIN-[0-9]{4}-[0-9]{2})"
 
 
@@ -39,7 +39,7 @@ def open_index(stream: BinaryIO) -> pq.ParquetFile | None:
         pyarrow.ArrowException: it is damaged.
     """
     file = pq.ParquetFile(stream)
-    return file if set(file.schema_arrow.names) >= _NEEDED else None
+    return file if set(file.schema_arrow.names) >= NEEDED else None
 
 
 def tables(file: pq.ParquetFile, batch_rows: int) -> Iterator[pa.Table]:
@@ -49,7 +49,7 @@ def tables(file: pq.ParquetFile, batch_rows: int) -> Iterator[pa.Table]:
         pyarrow.ArrowException: it is damaged, or a column holds what is no text, number or time.
         KeyError: a column is there twice.
     """
-    present = {name: column for name, column in _COLUMNS.items() if column in file.schema_arrow.names}
+    present = {name: column for name, column in COLUMNS.items() if column in file.schema_arrow.names}
     position = 1
     for batch in file.iter_batches(batch_size=batch_rows, columns=sorted(set(present.values()))):
         columns = {name: _text(batch[column]) for name, column in present.items()}

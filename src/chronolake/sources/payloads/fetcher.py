@@ -154,7 +154,7 @@ def fetcher_of(
             clock=clock,
         )
 
-    crawled = settings.payloads.commoncrawl_url
+    crawled = settings.archives.commoncrawl_data_url
     wayback = settings.payloads.wayback_url
     by_range = asker(crawled, Kind.COMMONCRAWL.value, ranges.PER_MINUTE)
     by_replay = asker(wayback, Kind.WAYBACK.value, replay.WAYBACK_PER_MINUTE)

@@ -1,20 +1,18 @@
 """Payloads by range requests for single WARC records, as Common Crawl serves its files: filename, offset, length."""
 
-import re
 from io import BytesIO
 
-from chronolake.capture.attempt import Outcome
 from chronolake.capture.candidate import Candidate
 from chronolake.errors import InputUnreadable
-from chronolake.sources.answer import Answer, Contents, Unusable
-from chronolake.sources.asking import Asker, AsSent
+from chronolake.sources.answer import Answer, Contents
+from chronolake.sources.asking import Asker
 from chronolake.sources.local.archive import HTTP_BYTES
 from chronolake.sources.local.record import read_record
 from chronolake.sources.payloads.kept import Kept, NotFetched, Unfetched, kept_of
+from chronolake.sources.ranged import from_to, told_from
 
 #: Two a second, one after the other: its operators name no number, and block who asks in parallel.
 PER_MINUTE = 120.0
-_TOLD = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/")
 
 
 class WarcRanges:
@@ -39,8 +37,7 @@ class WarcRanges:
         # Of a large record no more than can be used; a body is never larger than what is around it.
         wanted = min(length, self._most_bytes + HTTP_BYTES)
         url = f"{self._base}/{candidate.warc_filename}"
-        ranged = {"Range": f"bytes={offset}-{offset + wanted - 1}"}
-        with self.asker.ask(url, _Ranged(offset), AsSent(wanted, ranged)) as received:
+        with self.asker.ask(url, _Ranged(offset), from_to(offset, wanted)) as received:
             data = received.answer.body.read()
         try:
             record = read_record(BytesIO(data), url, self._most_bytes)
@@ -59,14 +56,4 @@ class _Ranged:
         self._offset = offset
 
     def __call__(self, answer: Answer) -> Contents | None:
-        if answer.status == 200:
-            raise Unusable(Outcome.MALFORMED, "it is the whole file, where a range was asked for")
-        if answer.status != 206:
-            return None
-        told = answer.headers.get("Content-Range", "")
-        match = _TOLD.match(told)
-        if match is None or int(match[1]) != self._offset:
-            raise Unusable(Outcome.MALFORMED, f"it is another range: {told}")
-        if not answer.cut and answer.size != int(match[2]) + 1 - self._offset:
-            raise Unusable(Outcome.TRUNCATED, "it is shorter than the range that it says it is")
-        return Contents(rows=1)
+        return Contents(rows=1) if told_from(answer, self._offset) else None
