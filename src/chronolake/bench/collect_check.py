@@ -16,6 +16,13 @@ Thing = tuple[str, ...]
 _CAPTURES = "SELECT url, to_char(timestamp, 'YYYYMMDDHH24MISS'), digest FROM cdx_records"
 _PAGES = "SELECT url, title, payload_digest FROM pages WHERE NOT truncated"
 _ATTEMPTS = "SELECT url, outcome FROM archive_request_attempts ORDER BY id"
+#: Milliseconds from each request to the next, as whoever asked kept them.
+_GAPS = """
+SELECT min(1000 * extract(epoch FROM gap))::double precision FROM (
+    SELECT requested_at - lag(requested_at) OVER (ORDER BY id) AS gap
+    FROM archive_request_attempts WHERE outcome <> 'not_sent'
+) AS gaps
+"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,13 @@ def ledger(database: Database, base: str) -> list[Request]:
 def told_otherwise(sent: Sequence[Request], came: Sequence[Request]) -> int:
     """At how many places, one request after the other, the two lists differ."""
     return sum(one != other for one, other in zip(sent, came, strict=False)) + abs(len(sent) - len(came))
+
+
+def shortest_gap_ms(database: Database) -> float | None:
+    """The least time from one request to the next, by the ledger; null of fewer than two."""
+    with database.connection() as conn:
+        row = conn.execute(_GAPS).fetchone()
+    return None if row is None or row[0] is None else round(row[0], 2)
 
 
 def captures_of(archive: WebArchive, database: Database) -> Count:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from chronolake.bench.arrivals import Arrivals, arrivals_of, broken_manners
+from chronolake.bench.arrivals import MINUTE_S, Arrivals, arrivals_of, broken_manners
 from chronolake.bench.collect_check import (
     Count,
     Request,
@@ -21,6 +21,7 @@ from chronolake.bench.collect_check import (
     captures_of,
     ledger,
     pages_of,
+    shortest_gap_ms,
     told_otherwise,
 )
 from chronolake.bench.faulty_archive import DOMAIN, serving, variables
@@ -79,6 +80,8 @@ class CollectMeasures:
     #: attempts that were held back, and so never came to the archive
     not_sent: int
     arrivals: Arrivals
+    #: the least time between two requests, by the ledger; between two arrivals it is less where the first took long
+    shortest_sent_gap_ms: float | None
     #: captures, pages and attempts that only one of PostgreSQL and the lake holds; at most ten a table are counted
     differences: int
     broken: tuple[str, ...]
@@ -151,6 +154,7 @@ def measure(
         told_otherwise=told_otherwise(sent, came),
         not_sent=len(kept) - len(sent),
         arrivals=arrivals_of(archive.asked, archive.most_at_once),
+        shortest_sent_gap_ms=shortest_gap_ms(database),
         differences=len(differences(database, lake, (*INGESTED, _ATTEMPTS))),
         broken=(),
     )
@@ -204,6 +208,9 @@ def _by_outcome(requests: list[Request], *, payload: bool) -> dict[str, int]:
 def _broken(measures: CollectMeasures) -> list[str]:
     """The promises that were not kept, in words."""
     said = broken_manners(measures.arrivals, measures.per_minute)
+    gap_ms, least_ms = measures.shortest_sent_gap_ms, 1000 * MINUTE_S / measures.per_minute
+    if gap_ms is not None and gap_ms < least_ms:
+        said.append(f"two requests were sent within {gap_ms} ms, of which {least_ms} are the least")
     for name, half in (("index", measures.index), ("payloads", measures.payloads)):
         if half.missing:
             said.append(f"{name}: {half.missing} are missing, or others than the archive's")

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from chronolake.sources.payloads.kept import digest_of
-from chronolake.testing.archive import Made, Replayed, WebArchive
+from chronolake.testing.archive import Replayed, WebArchive
+from chronolake.testing.archive_captures import Made
 from chronolake.testing.archive_faults import FaultPlan
 from chronolake.testing.warc import story
 
