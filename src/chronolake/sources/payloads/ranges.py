@@ -7,10 +7,11 @@ from chronolake.capture.attempt import Outcome
 from chronolake.capture.candidate import Candidate
 from chronolake.errors import InputUnreadable
 from chronolake.sources.answer import Answer, Contents, Unusable
-from chronolake.sources.asking import Asker, AsSent
+from chronolake.sources.asking import Asker
 from chronolake.sources.local.archive import HTTP_BYTES
 from chronolake.sources.local.record import read_record
 from chronolake.sources.payloads.kept import Kept, NotFetched, Unfetched, kept_of
+from chronolake.sources.spool import AsSent
 
 #: Two a second, one after the other: its operators name no number, and block who asks in parallel.
 PER_MINUTE = 120.0

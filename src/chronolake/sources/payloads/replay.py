@@ -16,8 +16,9 @@ from email.utils import parsedate_to_datetime
 from chronolake.capture.attempt import Outcome
 from chronolake.capture.candidate import Candidate
 from chronolake.sources.answer import Answer, Contents, Unusable
-from chronolake.sources.asking import Asker, AsSent
+from chronolake.sources.asking import Asker
 from chronolake.sources.payloads.kept import Kept, fetched
+from chronolake.sources.spool import AsSent
 
 #: 80 % of the 600 mementos a minute that one address may ask for, as clients of the archive's operators keep it.
 WAYBACK_PER_MINUTE = 480.0
