@@ -271,7 +271,7 @@ class Asker:
             _Failed: no whole answer came.
         """
         url, status = wanted.url, None
-        # Whoever wants a payload as it was kept wants no coding of the archive's own around it.
+        # Whoever wants a body as it is sent says which codings it may have: by itself none.
         accepted = "gzip" if wanted.as_sent is None else "identity"
         more = {} if wanted.as_sent is None else wanted.as_sent.headers
         try:

@@ -132,7 +132,6 @@ def warc_records(source: Source, name: str, tally: Tally | None = None) -> Itera
             continue
         if not sought and not reader.line_ends:
             tally.remarks[Remark.UNSEPARATED] += 1
-        sought = False
         place = reader.place
         header = reader.header()
         position += 1
@@ -140,6 +139,7 @@ def warc_records(source: Source, name: str, tally: Tally | None = None) -> Itera
             raw = reader.peek(4096)
             tally.remarks[Remark.CUT_HEADER] += 1
             yield Found(position, Refused(Reason.TRUNCATED, "the record's header does not end"), raw)
+            sought = True
             reader.skip(5)
             if not reader.to_next(_WARC_START):
                 return
@@ -151,21 +151,19 @@ def warc_records(source: Source, name: str, tally: Tally | None = None) -> Itera
         passed = reader.skip(length or 0)
         ended = reader.peek(1) in {b"\r", b"\n"}
         tally.remarks.update(_remarks(header, length, passed, source, place))
-        if record_type:
-            tally.types[record_type] += 1
-        else:
+        tally.types.update([record_type] if record_type else [])
+        if not record_type:
             tally.remarks[Remark.NO_TYPE] += 1
             yield Found(position, Refused(Reason.RECORD, "the record has no WARC-Type"), header)
-        if record_type in _CAPTURES:
+        elif record_type in _CAPTURES:
             row = _warc_row(fields, record_type, http, name_of(PurePath(name).name))
             row |= _place(source, place, reader.place - place)
             yield Found(position, row, header)
         if passed < (length or 0):
             return
-        if length is None:
-            sought = True
-            if not reader.to_next(_WARC_START):
-                return
+        sought = length is None
+        if sought and not reader.to_next(_WARC_START):
+            return
 
 
 def _remarks(header: bytes, length: int | None, passed: int, source: Source, place: int) -> Iterator[Remark]:

@@ -17,6 +17,7 @@ from chronolake.capture.attempt import Outcome
 from chronolake.capture.candidate import Candidate
 from chronolake.sources.answer import Answer, Contents, Unusable
 from chronolake.sources.asking import Asker
+from chronolake.sources.payloads.coding import ACCEPTED
 from chronolake.sources.payloads.kept import Kept, fetched
 from chronolake.sources.spool import AsSent
 
@@ -28,6 +29,9 @@ PER_MINUTE = 60.0
 _ORIGINAL = "x-archive-orig-"
 _FIELDS = ("content-type", "content-encoding")
 _ANOTHER = re.compile(r"/[0-9]{4,14}id_/")
+#: pywb undoes a payload's coding for whoever does not accept it, and then its digest fits no more. What a server on the
+#: way wraps around a payload is undone as its own coding is.
+_HEADERS = {"Accept-Encoding": ACCEPTED}
 #: Times that the same body must come until it is believed against the digest. Of a hundred faults two in a row are
 #: the same cut, of ten thousand three.
 _SAME = 3
@@ -53,7 +57,7 @@ class Replay:
         # What stands behind `#` would be left out of the request.
         url = f"{self._base}/{candidate.fourteen}id_/{candidate.url.replace('#', '%23')}"
         reader = _Memento(candidate, self._most_bytes, self.asker.settings.tries)
-        with self.asker.ask(url, reader, AsSent(self._most_bytes)) as received:
+        with self.asker.ask(url, reader, AsSent(self._most_bytes, _HEADERS)) as received:
             return _kept(received.answer)
 
 
