@@ -1,9 +1,11 @@
 """Indexes of PostgreSQL: proposed for what it was asked, after a trial; made beside all other work, and taken back."""
 
 import asyncio
+import os
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from chronolake.errors import DatabaseError, ParameterInvalid
 from chronolake.oltp import index_trials, indexes
@@ -224,16 +226,34 @@ def test_pages_are_tried_through_their_view(database, filled):
     assert trial.after <= trial.before
 
 
+def hypopg_is_there(database):
+    """Whether the server has the extension. It is none of ours and in no wheel: `HYPOPG` names a folder with `lib` and
+    `extension` in it, as HypoPG's own Makefile builds them with the pg_config of the embedded server.
+    """
+    with psycopg.connect(database.url, autocommit=True) as conn:
+        if (folder := os.environ.get("HYPOPG")) is not None:
+            for name, path in (
+                ("extension_control_path", f"{folder}:$system"),
+                ("dynamic_library_path", f"{folder}/lib:$libdir"),
+            ):
+                conn.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(path))
+                )
+            conn.execute("SELECT pg_reload_conf()")
+    with psycopg.connect(database.url) as conn:
+        return conn.execute(
+            "SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'"
+        ).fetchone() == (1,)
+
+
 def test_where_the_extension_is_postgres_plans_with_an_index_that_is_none(
     database, filled, without_the_schemas_own
 ):
     asked = index_trials.Statement(
         "SELECT * FROM metric_samples WHERE metric = %(m)s AND value = 0", {"m": "x"}, 1.0
     )
-    with database.connection() as conn:
-        there = conn.execute("SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'").fetchone()
-    if there == (0,):
-        pytest.skip("the server has no hypopg")
+    if not hypopg_is_there(database):
+        pytest.skip("the server has no hypopg, and HYPOPG names no folder that holds it")
     with database.connection() as conn:
         conn.execute("CREATE EXTENSION IF NOT EXISTS hypopg SCHEMA public")
     try:
