@@ -82,6 +82,8 @@ class CollectMeasures:
     arrivals: Arrivals
     #: the least time between two requests, by the ledger; between two arrivals it is less where the first took long
     shortest_sent_gap_ms: float | None
+    #: processes that wanted a core, on average over the last minute
+    load: float
     #: captures, pages and attempts that only one of PostgreSQL and the lake holds; at most ten a table are counted
     differences: int
     broken: tuple[str, ...]
@@ -155,6 +157,7 @@ def measure(
         not_sent=len(kept) - len(sent),
         arrivals=arrivals_of(archive.asked, archive.most_at_once),
         shortest_sent_gap_ms=shortest_gap_ms(database),
+        load=os.getloadavg()[0],
         differences=len(differences(database, lake, (*INGESTED, _ATTEMPTS))),
         broken=(),
     )

@@ -167,8 +167,8 @@ class WebArchive:
                 return self._commoncrawl(found, query)
         return 404, b"<html>no such page</html>"
 
-    def payload(self, path: str, asked_range: str | None) -> Payload | None:
-        """What is answered to a request for a payload; null where it is none."""
+    def payload(self, path: str, asked_range: str | None, accepted: str) -> Payload | None:
+        """What is answered to a request for a payload, by whoever accepts these codings; null where it is none."""
         if path.startswith("/warcs/"):
             data = self.files.get(path.removeprefix("/warcs/"))
             return Payload(404, b"no such file") if data is None else _ranged(data, asked_range)
@@ -178,7 +178,8 @@ class WebArchive:
         timestamp, url = captured[1], captured[2]
         if (found := self.replays.get((timestamp, url))) is not None:
             memento = ("Memento-Datetime", _http_date(timestamp))
-            return Payload(found.status, found.body, (*found.header, memento))
+            body, header = _acceptable(found, accepted)
+            return Payload(found.status, body, (*header, memento))
         others = [when for when, of in self.replays if of == url]
         if others:
             nearest = min(others, key=lambda when: abs(int(when) - int(timestamp)))
@@ -257,6 +258,13 @@ class WebArchive:
         return 200, (",\n".join(lines) + "\n").encode()
 
 
+def _acceptable(found: Replayed, accepted: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """Body and header, with the coding undone that is not accepted, as pywb does it."""
+    if ("Content-Encoding", "gzip") not in found.header or "gzip" in accepted:
+        return found.body, found.header
+    return gzip.decompress(found.body), tuple(item for item in found.header if item[0] != "Content-Encoding")
+
+
 def _ranged(data: bytes, asked_range: str | None) -> Payload:
     """A range of a file, as RFC 9110, 14 has it; the whole file where none was asked for."""
     match = _RANGE.fullmatch(asked_range or "")
@@ -312,7 +320,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_whole_or_cut(fault)
 
     def _answer_whole_or_cut(self, fault: Fault | None) -> None:
-        payload = self.web_archive.payload(self.path, self.headers.get("Range"))
+        payload = self.web_archive.payload(
+            self.path, self.headers.get("Range"), self.headers.get("Accept-Encoding", "")
+        )
         if payload is not None:
             self._send_payload(payload, fault)
             return
