@@ -31,6 +31,7 @@ from chronolake.capture.attempt import Outcome
 from chronolake.capture.columns import TABLES
 from chronolake.errors import LakeUnavailable
 from chronolake.ingest import CollectRequest, ExtractRequest
+from chronolake.lake import Lake
 from chronolake.services import Services, open_services
 from chronolake.settings import Settings
 from chronolake.sources.payloads import PASSING
@@ -62,6 +63,14 @@ class Half:
     stored_per_s: float
     answered: dict[str, int]
     kept: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Took:
+    """How many runs a half took, and how long."""
+
+    runs: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -135,24 +144,32 @@ def measure(
     """
     if services.lake is None or services.sync is None:
         raise services.lake_error or LakeUnavailable("the lake is off")
-    assert archive.plan is not None  # noqa: S101  # who serves it so gave it one
-    database, lake = services.database, services.lake
-    index_runs, index_s = _timed(lambda: _collect(services))
-    told(f"index: {index_s:.1f} s, {len(archive.asked)} requests so far")
-    payload_runs, payload_s = _timed(lambda: _extract(services))
-    told(f"payloads: {payload_s:.1f} s, {len(archive.asked)} requests so far")
+    index = _timed(lambda: _collect(services))
+    told(f"index: {index.seconds:.1f} s, {len(archive.asked)} requests so far")
+    payloads = _timed(lambda: _extract(services))
+    told(f"payloads: {payloads.seconds:.1f} s, {len(archive.asked)} requests so far")
     services.sync.reach()
+    measures = _compared(
+        services, services.lake, archive, per_minute=per_minute, index=index, payloads=payloads
+    )
+    return replace(measures, broken=tuple(_broken(measures)))
+
+
+def _compared(
+    services: Services, lake: Lake, archive: WebArchive, *, per_minute: float, index: _Took, payloads: _Took
+) -> CollectMeasures:
+    """What was kept beside what the archive holds and how it answered; what is broken is not told yet."""
+    database, plan = services.database, archive.plan or FaultPlan(0, 0.0)
     came, kept = answered(archive), ledger(database, archive.base)
     sent = [request for request in kept if request.outcome is not Outcome.NOT_SENT]
-    captures, pages = captures_of(archive, database), pages_of(archive, database)
-    measures = CollectMeasures(
-        captures=captures.expected,
-        share=archive.plan.share,
-        seed=archive.plan.seed,
+    return CollectMeasures(
+        captures=len(archive.captures),
+        share=plan.share,
+        seed=plan.seed,
         per_minute=per_minute,
         page_rows=services.settings.archives.page_rows,
-        index=_half(captures, index_runs, index_s, came, sent, payload=False),
-        payloads=_half(pages, payload_runs, payload_s, came, sent, payload=True),
+        index=_half(captures_of(archive, database), index, came, sent, payload=False),
+        payloads=_half(pages_of(archive, database), payloads, came, sent, payload=True),
         told_otherwise=told_otherwise(sent, came),
         not_sent=len(kept) - len(sent),
         arrivals=arrivals_of(archive.asked, archive.most_at_once),
@@ -161,12 +178,11 @@ def measure(
         differences=len(differences(database, lake, (*INGESTED, _ATTEMPTS))),
         broken=(),
     )
-    return replace(measures, broken=tuple(_broken(measures)))
 
 
-def _timed(half: Callable[[], int]) -> tuple[int, float]:
+def _timed(half: Callable[[], int]) -> _Took:
     started = time.monotonic()
-    return half(), time.monotonic() - started
+    return _Took(half(), time.monotonic() - started)
 
 
 def _collect(services: Services) -> int:
@@ -190,14 +206,12 @@ def _extract(services: Services) -> int:
     return RUNS
 
 
-def _half(
-    count: Count, runs: int, seconds: float, came: list[Request], sent: list[Request], *, payload: bool
-) -> Half:
+def _half(count: Count, took: _Took, came: list[Request], sent: list[Request], *, payload: bool) -> Half:
     return Half(
-        runs=runs,
+        runs=took.runs,
         **asdict(count),
-        seconds=round(seconds, 1),
-        stored_per_s=round(count.stored / seconds, 1),
+        seconds=round(took.seconds, 1),
+        stored_per_s=round(count.stored / took.seconds, 1),
         answered=_by_outcome(came, payload=payload),
         kept=_by_outcome(sent, payload=payload),
     )

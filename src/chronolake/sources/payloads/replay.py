@@ -32,8 +32,8 @@ _ANOTHER = re.compile(r"/[0-9]{4,14}id_/")
 #: pywb undoes a payload's coding for whoever does not accept it, and then its digest fits no more. What a server on the
 #: way wraps around a payload is undone as its own coding is.
 _HEADERS = {"Accept-Encoding": ACCEPTED}
-#: Times that the same body must come until it is believed against the digest. Of a hundred faults two in a row are
-#: the same cut, of ten thousand three.
+#: Times that the same body must come until it is believed against the digest. Where a tenth of all requests fails, the
+#: same cut comes twice for some of ten thousand payloads, and three times for hardly any.
 _SAME = 3
 #: Times after which whatever came is believed: some archives put something new into each answer. Fewer than the
 #: failures in a row after which an archive is left alone.
