@@ -22,6 +22,12 @@ $(VENV)/.ready: lock/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# A peer for tests, in an environment of its own: what it needs goes with nothing of ours.
+$(VENV)/pywb/.ready: lock/pywb.txt $(VENV)/.ready
+	@$(PYTHON) -m venv $(VENV)/pywb
+	$(VENV)/pywb/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement lock/pywb.txt
+	@touch $@
+
 demo: setup  ## ingest a generated archive, answer three questions, serve the API (ONCE=1: stop after the answers)
 	CHRONOLAKE_HOME="$(HOME_DIR)" $(BIN)/chronolake demo $(if $(ONCE),--once)
 
@@ -36,12 +42,12 @@ check: setup  ## format, lint, types, floors and the quick tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not real_data" tests/unit
 
-test: setup  ## everything that `check` does, and every test
+test: setup $(VENV)/pywb/.ready  ## everything that `check` does, and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	PYWB="$(CURDIR)/$(VENV)/pywb/bin/wayback" $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-chaos: setup  ## break everything at random and compare: SEEDS=2000 by default, the result in docs/results/chaos.md
 	$(BIN)/python -m chronolake.testing.chaos --seeds $(or $(SEEDS),2000) --report docs/results/chaos.md
@@ -60,6 +66,8 @@ lock:  ## renew the lock files (needs uv)
 	  --no-header --no-emit-index-url --no-annotate --quiet --output-file lock/dev.txt
 	uv pip compile pyproject.toml --extra dev --extra bench --generate-hashes --universal --python-version 3.11 \
 	  --no-header --no-emit-index-url --no-annotate --quiet --constraint lock/dev.txt --output-file lock/bench.txt
+	uv pip compile lock/pywb.in --generate-hashes --universal --python-version 3.11 \
+	  --no-header --no-emit-index-url --no-annotate --quiet --output-file lock/pywb.txt
 
 clean:  ## remove the virtual environment and the demo's home
 	rm -rf $(VENV) "$(HOME_DIR)"

@@ -8,12 +8,12 @@ import pytest
 
 from chronolake.capture.attempt import Outcome
 from chronolake.sources.answer import Answer, Unusable, index_lines, timemap, wayback_json
-from chronolake.sources.asking import outcome_of
 from chronolake.sources.cdx_server import contents
 from chronolake.sources.commoncrawl import _counted
 from chronolake.sources.crawls import crawl, listed, within
 from chronolake.sources.local import read_stream
 from chronolake.sources.query import Query
+from chronolake.sources.status import outcome_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MOCKS = DATA / "cocrawler__cdx_toolkit/tests/data/mock_responses"

@@ -4,7 +4,6 @@ Captures are generated straight into the PostgreSQL of a home of the run's own. 
 a process of its own, as in production.
 """
 
-import json
 import os
 import shutil
 import threading
@@ -15,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import psycopg
 
-from chronolake.bench import environment, stores
+from chronolake.bench import stores
 from chronolake.bench import sync_trials as trials
 from chronolake.bench.captures import Run
+from chronolake.bench.plain_report import write
 from chronolake.bench.runner import own_settings
 from chronolake.bench.scale import HUGE_ROWS, IDLE_S
 from chronolake.bench.sync_trials import Trials
@@ -103,7 +103,8 @@ def run(
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _write(measures, out)
+    command = f"chronolake bench sync --rows {rows}{'' if trying else ' --no-trials'}"
+    write(out / f"sync-{rows}", f"The sync on {rows:,} captures", command, asdict(measures))
     return measures
 
 
@@ -244,27 +245,3 @@ def _watch(database: Database, shown: list[tuple[int, float]], stopped: threadin
             if not shown or lsn > shown[-1][0]:
                 shown.append((lsn, time.monotonic()))
             time.sleep(WATCH_S)
-
-
-def _write(measures: SyncMeasures, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    told = environment.describe()
-    command = f"chronolake bench sync --rows {measures.rows}{'' if measures.trials else ' --no-trials'}"
-    document = {"command": command, "environment": asdict(told), "measures": asdict(measures)}
-    stem = out / f"sync-{measures.rows}"
-    stem.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    figures = asdict(measures)
-    figures |= figures.pop("trials") or {}
-    rows = "\n".join(f"| {name} | {_told(value)} |" for name, value in figures.items())
-    stem.with_suffix(".md").write_text(
-        f"# The sync on {measures.rows:,} captures\n\n- command: `{command}`\n- commit: {told.commit}\n"
-        f"- machine: {told.cpu}, {told.cores} cores, {told.memory_bytes / 1e9:.1f} GB memory; {told.system}\n\n"
-        f"| measure | value |\n|---|---|\n{rows}\n",
-        encoding="utf-8",
-    )
-
-
-def _told(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)

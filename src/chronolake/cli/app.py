@@ -21,6 +21,7 @@ from chronolake.cli import (
     ingest,
     optimize,
     quarantine,
+    records,
     schedules,
     serve,
     sessions,
@@ -47,6 +48,9 @@ app.command(
     "  chronolake ingest warcs/ 'more/*.wacz' --project news --json\n\n"
     "  zcat big.cdx.gz | chronolake ingest - --project news"
 )(ingest.ingest)
+app.command(
+    epilog="Examples:\n\n  chronolake records crawl.warc.gz\n\n  chronolake records --json collection.wacz old.arc"
+)(records.records)
 app.command(
     epilog="Examples:\n\n  chronolake collect example.com --project news --from 2014 --to 2016\n\n"
     "  chronolake collect example.com --project news --source hybrid\n\n"

@@ -196,3 +196,40 @@ def extract(
         print_json(asdict(found))
     else:
         print_rows([asdict(found)], title="Extraction")
+
+
+@app.command(
+    epilog="Examples:\n\n  chronolake bench collect --out results\n\n"
+    "  chronolake bench collect --captures 1000 --share 0.3 --seed 7"
+)
+def collect(
+    *,
+    captures: Annotated[int, typer.Option(help="Captures that the archive has.", min=10)] = 10_000,
+    share: Annotated[float, typer.Option(help="Part of all requests that fails.", min=0, max=0.5)] = 0.1,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same faults.")] = 1,
+    per_minute: Annotated[
+        float, typer.Option(help="Requests a minute that the archive may be sent.", min=60, max=60_000)
+    ] = 6000,
+    page_rows: Annotated[int, typer.Option(help="Captures of a page of the index.", min=1)] = 10,
+    out: Annotated[Path, typer.Option(help="Folder for the report, Markdown and JSON.")] = Path("bench-out"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Collect from an archive that fails now and then, and check what was kept against what it holds and was asked."""
+    from chronolake.bench import collecting, plain_report  # noqa: PLC0415
+
+    found = collecting.run(
+        captures=captures,
+        share=share,
+        seed=seed,
+        per_minute=per_minute,
+        page_rows=page_rows,
+        out=out,
+        settings=load(),
+        told=lambda what: stderr.print(f"{datetime.now(UTC):%H:%M:%S} {what}"),
+    )
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_rows([dict(plain_report.figures(asdict(found)))], title="Collecting")
+    if found.broken:
+        raise typer.Exit(1)

@@ -134,7 +134,8 @@ class Collector:
         failed: dict[str, str] = {}
         while (chosen := self._desk.choose(policy, failed)) is not None:
             asked, reason = chosen
-            reports += self._collected(request, project_id, asked, reason, on_progress)
+            hasty = self._desk.has_another(policy, [*failed, asked.kind.value])
+            reports += self._collected(request, project_id, asked, reason, on_progress, hasty=hasty)
             failure = reports[-1].failure
             if failure is None or reports[-1].stopped:
                 break
@@ -150,15 +151,12 @@ class Collector:
             SessionEnded: it was cancelled.
             DatabaseError, LakeError: as `ParquetPipeline.ingest`.
         """
-        session = self._free(session_id)
-        if is_held(SessionState(session.state)):
-            with self._database.connection() as conn:
-                sessions.ask(conn, session_id, SessionEvent.RESUMED)
-            session = self._free(session_id)
-        return self._run(session, "it was named by its session", on_progress)
+        return self._run(self._to_run(session_id), "it was named by its session", on_progress)
 
-    def go_on(self, session_id: int, again: Again) -> SessionReport:
+    def go_on(self, session_id: int, again: Again, *, hasty: bool = False) -> SessionReport:
         """Go on with a session as a worker does: not with one that people want left alone.
+
+        With `hasty`, a request that fails ends with the deadline of its first try, for there is another archive.
 
         Raises:
             SessionUnknown, SessionBusy, DatabaseError, LakeError: as `resume`.
@@ -167,7 +165,16 @@ class Collector:
         session = self._free(session_id)
         if session.wanted != Wanted.RUN:
             raise SessionEnded(f"the scrape session {session_id} is {session.state}")
-        return self._run(session, "it was queued", None, again)
+        return self._run(session, "it was queued", None, again, hasty=hasty)
+
+    def _to_run(self, session_id: int) -> ScrapeSession:
+        """The session, which is not paused any more."""
+        session = self._free(session_id)
+        if is_held(SessionState(session.state)):
+            with self._database.connection() as conn:
+                sessions.ask(conn, session_id, SessionEvent.RESUMED)
+            session = self._free(session_id)
+        return session
 
     def _free(self, session_id: int) -> ScrapeSession:
         """The session, which no living process works on."""
@@ -186,11 +193,13 @@ class Collector:
         asked: Archive,
         reason: str,
         on_progress: Callable[[Progress], None] | None,
+        *,
+        hasty: bool = False,
     ) -> list[SessionReport]:
         """Run the sessions that are wanted of one archive, until one ends early."""
         reports: list[SessionReport] = []
         for session_id in self._desk.sessions_of(request, project_id, asked):
-            reports.append(replace(self.resume(session_id, on_progress), reason=reason))
+            reports.append(self._run(self._to_run(session_id), reason, on_progress, hasty=hasty))
             if reports[-1].failure is not None:
                 break
         return reports
@@ -201,6 +210,8 @@ class Collector:
         reason: str,
         on_progress: Callable[[Progress], None] | None,
         again: Again = lambda _error, _failures: None,
+        *,
+        hasty: bool = False,
     ) -> SessionReport:
         failures: list[ChronolakeError] = []
         run = _Run(self._database, session, again)
@@ -216,6 +227,7 @@ class Collector:
             _Recorder(self._database, session.session_id, session.project_id),
             self._clock,
         )
+        asker.hasty = hasty
         self._asker = asker
         if self._stopping:
             asker.stop()

@@ -1,6 +1,6 @@
 """Where sessions are asked for: which archive, and the session that is begun or found. Nothing is collected here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -15,7 +15,7 @@ from chronolake.oltp import Database, projects, sessions
 from chronolake.settings import ArchiveSettings, Settings
 from chronolake.sources.catalogue import Archive, Kind, archive, held_back_s
 from chronolake.sources.query import Match, Query
-from chronolake.sources.router import Policy, choose
+from chronolake.sources.router import Choice, Policy, choose
 from chronolake.telemetry import logs
 
 _log = logs.get_logger(__name__)
@@ -125,7 +125,23 @@ class CollectDesk:
         Raises:
             SourceUnavailable: none was asked, and none may be now.
         """
-        archives = {name: archive(kind, None, self._settings.archives) for name, kind in _ROUTED.items()}
+        archives = self._archives()
+        choice = self._choice(policy, failed, archives)
+        _log.info("archive.routed", source=choice.source, policy=policy.value, reason=choice.reason)
+        if choice.source is not None:
+            return archives[choice.source], choice.reason
+        if not failed:
+            raise SourceUnavailable(f"no archive may be asked now: {choice.reason}")
+        return None
+
+    def has_another(self, policy: Policy, failed: Iterable[str]) -> bool:
+        """Whether there is an archive to ask beside those."""
+        return self._choice(policy, dict.fromkeys(failed, ""), self._archives()).source is not None
+
+    def _archives(self) -> dict[str, Archive]:
+        return {name: archive(kind, None, self._settings.archives) for name, kind in _ROUTED.items()}
+
+    def _choice(self, policy: Policy, failed: Mapping[str, str], archives: Mapping[str, Archive]) -> Choice:
         now = self._clock.now().timestamp()
         # Where there is no other to go to, whoever asks finds the breaker open, and that is kept as an attempt.
         held = (
@@ -133,13 +149,7 @@ class CollectDesk:
             if policy is Policy.HYBRID
             else {}
         )
-        choice = choose(policy, self._settings.archives.order.split(","), failed, held)
-        _log.info("archive.routed", source=choice.source, policy=policy.value, reason=choice.reason)
-        if choice.source is not None:
-            return archives[choice.source], choice.reason
-        if not failed:
-            raise SourceUnavailable(f"no archive may be asked now: {choice.reason}")
-        return None
+        return choose(policy, self._settings.archives.order.split(","), failed, held)
 
     def sessions_of(self, request: CollectRequest, project_id: int, asked: Archive) -> list[int]:
         """The sessions to run for what is asked of that archive, in this order: such as did not end, or a new one.

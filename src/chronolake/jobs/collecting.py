@@ -5,7 +5,7 @@ or late, and nothing is stored twice: whoever runs a session has it alone, and g
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -25,10 +25,11 @@ from chronolake.errors import (
 from chronolake.ingest import CollectDesk, Collector, CollectRequest
 from chronolake.jobs.queue import Job, Queue, put
 from chronolake.jobs.retrying import GivenUp, TryAgain, pause_before
-from chronolake.oltp import Database, imports, sessions
+from chronolake.oltp import Database, imports, projects, sessions
 from chronolake.oltp.sessions import ScrapeSession
 from chronolake.settings import Settings
 from chronolake.sources.query import Query
+from chronolake.sources.router import Policy
 from chronolake.telemetry import logs
 
 _log = logs.get_logger(__name__)
@@ -105,6 +106,17 @@ class CollectQueue:
         with self._database.connection() as conn:
             return sessions.listed(conn, project=project, state=state, limit=limit)
 
+    def has_another(self, session_id: int, failed: Iterable[str]) -> bool:
+        """Whether the policy of the session's project has an archive beside the session's and those that failed.
+
+        Raises:
+            SessionUnknown: there is no session of that number.
+        """
+        session = self.find(session_id)
+        with self._database.connection() as conn:
+            policy = Policy(projects.archive_policy(conn, session.project_id, None))
+        return self._desk.has_another(policy, [*failed, session.archive_source])
+
     def _queued(self, session_id: int, arguments: Mapping[str, Any]) -> ScrapeSession:
         with self._database.connection() as conn:
             sessions.ask(conn, session_id, SessionEvent.RESUMED)
@@ -163,7 +175,8 @@ class CollectTask:
 
         try:
             with self._stoppable() as collector:
-                report = collector.go_on(session_id, again)
+                hasty = routed and self._queue.has_another(session_id, refused)
+                report = collector.go_on(session_id, again, hasty=hasty)
         except (SessionUnknown, SessionEnded) as error:
             _log.info("collect.not_run", session_id=session_id, reason=error.message)
             return

@@ -9,12 +9,9 @@ reach whoever runs this. Each request, sent or held back, becomes one `Attempt`.
 import asyncio
 import tempfile
 import threading
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -41,11 +38,11 @@ from chronolake.settings import ArchiveSettings
 from chronolake.sources import breaker, pace
 from chronolake.sources.answer import Answer, Contents, Unusable
 from chronolake.sources.attempt import Attempt, Recorder
+from chronolake.sources.spool import IN_MEMORY, AsSent, Spool
+from chronolake.sources.status import outcome_of, retry_after
 from chronolake.sources.turn import HostState, file_of, turn
 from chronolake.telemetry import logs, metrics
 
-#: Bytes of an answer that are kept in memory; more of it waits on disk.
-_IN_MEMORY = 4 << 20
 #: Seconds until a connection must stand. Of an archive that is there it takes a fraction of one.
 _CONNECT_S = 30.0
 #: Statuses below 500 that are worth another try, as clients of the Wayback Machine found.
@@ -72,80 +69,14 @@ class Received:
 
 
 class _Failed(Exception):
-    """One try came to nothing; `error` is what it means to whoever asked."""
+    """One try came to nothing; `error` is what it means to whoever asked, `retry` the try's number from 0."""
 
     def __init__(self, outcome: Outcome, error: SourceError, pause_s: float | None = None) -> None:
         super().__init__(error.message)
         self.outcome = outcome
         self.error = error
         self.pause_s = pause_s
-
-
-@dataclass(frozen=True)
-class AsSent:
-    """Take the body as it is sent, codings and all, and no more than `most_bytes` of it: the rest is left unread.
-
-    So a payload is asked for, whose codings may be its own and not the archive's. `headers` go with the request.
-    """
-
-    most_bytes: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class _Spool:
-    """The body of one answer on its way: decompressed, measured, bounded."""
-
-    def __init__(self, file: BinaryIO, most_bytes: int, as_sent: AsSent | None = None) -> None:
-        self.sent = 0
-        self.size = 0
-        #: whether no more is wanted, and more may come
-        self.cut = False
-        self._file = file
-        self._most_bytes = most_bytes
-        self._as_sent = as_sent
-        self._unzip: zlib._Decompress | None = None
-
-    def begin(self, encoding: str) -> None:
-        """Take what comes as `encoding`: nothing or gzip, which is all that we say we accept."""
-        if self._as_sent is not None:
-            return
-        if encoding in {"gzip", "x-gzip"}:
-            self._unzip = zlib.decompressobj(31)
-        elif encoding not in {"", "identity"}:
-            raise Unusable(Outcome.MALFORMED, f"its encoding {encoding} was not asked for")
-
-    def take(self, data: bytes) -> None:
-        """Take the next bytes as they were sent."""
-        self.sent += len(data)
-        if self._as_sent is not None:
-            self.cut = self.sent > self._as_sent.most_bytes
-            data = data[: self._as_sent.most_bytes - self.size]
-            self._file.write(data)
-            self.size += len(data)
-            return
-        while data:
-            if self._unzip is None:
-                out, data = data, b""
-            else:
-                if self._unzip.eof:
-                    # Gzip data may be several members, one after the other (RFC 1952, 2.2).
-                    self._unzip = zlib.decompressobj(31)
-                try:
-                    # Little at a time: a small answer can hold gigabytes of zeros.
-                    out = self._unzip.decompress(data, _IN_MEMORY)
-                except zlib.error as error:
-                    raise Unusable(Outcome.MALFORMED, f"its gzip data is damaged: {error}") from None
-                data = self._unzip.unconsumed_tail or self._unzip.unused_data
-            self._file.write(out)
-            self.size += len(out)
-            if self.size > self._most_bytes:
-                why = f"it is larger than {self._most_bytes} bytes (CHRONOLAKE_ARCHIVE_MAX_BYTES)"
-                raise Unusable(Outcome.MALFORMED, why)
-
-    def end(self) -> None:
-        """The body has ended: so must what it is compressed by."""
-        if self._unzip is not None and self.sent and not self._unzip.eof:
-            raise Unusable(Outcome.TRUNCATED, "its gzip data ends too early")
+        self.retry = 0
 
 
 @dataclass(frozen=True)
@@ -159,7 +90,11 @@ class _Wanted:
 
 
 class Asker:
-    """Asks one archive on behalf of one piece of work. `stop` may be called from any thread."""
+    """Asks one archive on behalf of one piece of work. `stop` may be called from any thread.
+
+    Where there is another archive to go to, it is to be `hasty`: all tries of a request together then have the time
+    that each has otherwise.
+    """
 
     def __init__(
         self,
@@ -173,6 +108,10 @@ class Asker:
     ) -> None:
         self.archive_source = archive_source
         self.settings = settings
+        #: whether there is another archive to go to
+        self.hasty = False
+        #: when the time of a hasty request is over, on the monotonic clock; null before its first try
+        self._ends_at: float | None = None
         #: seconds between two requests: as told, but never above what the archive can bear
         self.interval_s = 60 / min(settings.per_minute or limit_per_minute, limit_per_minute)
         self._folder = folder
@@ -200,7 +139,7 @@ class Asker:
             host = httpx.URL(url).netloc.decode()
         except httpx.InvalidURL as error:
             raise ArchiveQueryInvalid(f"{self.archive_source} cannot be asked that: {error}") from None
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spooled:
             body = cast("BinaryIO", spooled)
             try:
                 received = asyncio.run(self._asked(_Wanted(host, url, reader, as_sent), body))
@@ -236,6 +175,7 @@ class Asker:
 
     async def _tried(self, wanted: _Wanted, body: BinaryIO) -> Received:
         backoff_s = self.settings.backoff_s
+        self._ends_at = None
         async for tried in stamina.retry_context(
             on=self._worth_another,
             attempts=self.settings.tries,
@@ -273,8 +213,10 @@ class Asker:
     async def _send(self, wanted: _Wanted, body: BinaryIO, state: HostState, *, retry: int) -> Received:
         url = wanted.url
         requested_at, started = self._clock.now(), self._clock.monotonic()
+        if self.hasty and self._ends_at is None:
+            self._ends_at = started + self.settings.timeout_s
         state.next_at = pace.after_request(requested_at.timestamp(), self.interval_s)
-        spool = _Spool(body, self.settings.most_bytes, wanted.as_sent)
+        spool = Spool(body, self.settings.most_bytes, wanted.as_sent)
         status: int | None = None
         ended: float | None = None
         outcome, rows = Outcome.CANCELLED, None
@@ -286,6 +228,7 @@ class Asker:
             outcome, rows = contents.outcome, contents.rows
             return Received(answer, contents)
         except _Failed as failed:
+            failed.retry = retry
             outcome, status = failed.outcome, failed.error.facts.get("status", status)  # type: ignore[assignment]
             now = self._clock.now().timestamp()
             if outcome is Outcome.THROTTLED:
@@ -321,20 +264,20 @@ class Asker:
         answer.body.seek(0)
         return contents
 
-    async def _fetch(self, wanted: _Wanted, spool: _Spool) -> tuple[int, httpx.Headers]:
+    async def _fetch(self, wanted: _Wanted, spool: Spool) -> tuple[int, httpx.Headers]:
         """Send the request and spool the answer; its status and headers.
 
         Raises:
             _Failed: no whole answer came.
         """
         url, status = wanted.url, None
-        # Whoever wants a payload as it was kept wants no coding of the archive's own around it.
+        # Whoever wants a body as it is sent says which codings it may have: by itself none.
         accepted = "gzip" if wanted.as_sent is None else "identity"
         more = {} if wanted.as_sent is None else wanted.as_sent.headers
         try:
             # The library's own limits are for each read: an archive that drips would never reach them.
             async with (
-                asyncio.timeout(self.settings.timeout_s),
+                asyncio.timeout(self._left_s()),
                 httpx.AsyncClient(
                     headers={"User-Agent": self._user_agent, "Accept-Encoding": accepted, **more},
                     timeout=httpx.Timeout(self.settings.timeout_s, connect=_CONNECT_S),
@@ -363,6 +306,12 @@ class Asker:
         except httpx.HTTPError as error:
             said = f"{self.archive_source} cannot be reached: {error or type(error).__name__} ({url})"
             raise self._unavailable(Outcome.UNREACHABLE, said, status) from error
+
+    def _left_s(self) -> float:
+        """Seconds that a try has from now on."""
+        if self._ends_at is None:
+            return self.settings.timeout_s
+        return max(0.0, self._ends_at - self._clock.monotonic())
 
     @property
     def _user_agent(self) -> str:
@@ -403,50 +352,35 @@ class Asker:
             return False
         if isinstance(error.error, SourceHeldBack):
             return False
+        longest_s = self._longest_wait_s(error)
+        # A try that began near the end would be cut short, and would say of the archive that it is slow.
+        if self._ends_at is not None and self._left_s() - longest_s < self.settings.timeout_s / 2:
+            return False
         if error.outcome is not Outcome.THROTTLED:
             return True
-        pause_s = pace.THROTTLED_S if error.pause_s is None else error.pause_s
+        pause_s = _pause_s(error)
         if pause_s > pace.LONGEST_PAUSE_S:
             return False
         # A little later each time, so that clients that were told the same moment do not come back as one.
         return pause_s + self.settings.backoff_s * chance.fraction()
+
+    def _longest_wait_s(self, error: _Failed) -> float:
+        """The most that is waited before the try that follows."""
+        backoff_s = self.settings.backoff_s
+        if error.outcome is Outcome.THROTTLED:
+            return _pause_s(error) + backoff_s
+        return min(_LONGEST_BACKOFF_S, backoff_s * 2.0**error.retry + backoff_s)
 
     def _keep(self, attempt: Attempt) -> None:
         metrics.ARCHIVE_REQUESTS.labels(source=attempt.archive_source, outcome=attempt.outcome.value).inc()
         self._recorder.record(attempt)
 
 
+def _pause_s(error: _Failed) -> float:
+    return pace.THROTTLED_S if error.pause_s is None else error.pause_s
+
+
 def _printable(text: str) -> str:
     """The beginning of what an archive said, on one line and without what would steer a terminal."""
     plain = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(plain.split())[:_LONGEST_REASON]
-
-
-def outcome_of(status: int, *, asks_for_pause: bool) -> Outcome:
-    """How an attempt went whose answer holds nothing that was asked for."""
-    if status == 429 or (status == 503 and asks_for_pause):
-        return Outcome.THROTTLED
-    if status in {401, 403, 451}:
-        return Outcome.BLOCKED
-    if status in {404, 410}:
-        return Outcome.NOT_FOUND
-    if status == 408:
-        return Outcome.TIMEOUT
-    if 400 <= status < 500:
-        return Outcome.CLIENT_ERROR
-    # None of these APIs redirects: where one does, it is another address than we think.
-    return Outcome.SERVER_ERROR if status >= 500 else Outcome.MALFORMED
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3); null: none."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())

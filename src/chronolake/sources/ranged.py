@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chronolake.capture.attempt import Outcome
 from chronolake.sources.answer import Answer, Unusable
-from chronolake.sources.asking import AsSent
+from chronolake.sources.spool import AsSent
 
 _TOLD = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 #: What S3 says by 503, and a cache before it by 403, where it is asked too often, in its XML.

@@ -15,17 +15,17 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, quote_plus, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from chronolake.capture import surt
 from chronolake.testing import columnar
+from chronolake.testing.archive_captures import Listed, Made, cdxj, object_line, resume_key
+from chronolake.testing.archive_faults import REFUSALS, Fault, FaultPlan, harmed
 
 _COLUMNS = ["urlkey", "timestamp", "original", "mimetype", "statuscode", "digest", "length"]
 #: Two crawls, and the year in which the newer one begins: each capture is in one of them.
@@ -33,43 +33,6 @@ _CRAWLS = ("CC-MAIN-2021-31", "CC-MAIN-2019-2020")
 _NEWER_FROM = "2021"
 _REPLAY = re.compile(r"/web/([0-9]{14})id_/(.+)")
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)")
-
-
-class Fault(StrEnum):
-    """What can become of a request."""
-
-    THROTTLED = "throttled"  #: 429, asking for a pause of no seconds
-    LONG_PAUSE = "long_pause"  #: 429, asking for a pause of two hours
-    UNAVAILABLE = "unavailable"  #: 503 with a page of HTML
-    BLOCKED = "blocked"  #: 403 as Wayback gives it for excluded sites
-    RESET = "reset"  #: the connection is reset before an answer
-    CUT = "cut"  #: the body ends before its Content-Length
-    SHORT_LENGTH = "short_length"  #: the Content-Length ends before its body
-    GZIP_CUT = "gzip_cut"  #: the body's length is as said, and its gzip data has no end
-    HTML = "html"  #: 200 with a page of HTML
-    NOTHING = "nothing"  #: 200 without a body
-    STALL = "stall"  #: no answer until the server is closed
-
-
-@dataclass(frozen=True)
-class Made:
-    """One made-up capture."""
-
-    url: str
-    timestamp: str
-    status: str = "200"
-    mime: str = "text/html"
-    digest: str = "A" * 32
-
-    @property
-    def key(self) -> str:
-        """Its URL key."""
-        return surt.key(self.url) or ""
-
-    @property
-    def row(self) -> list[str]:
-        """It as a row of the Wayback CDX API."""
-        return [self.key, self.timestamp, self.url, self.mime, self.status, self.digest, "321"]
 
 
 @dataclass(frozen=True)
@@ -83,11 +46,16 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came: path and query undecoded, when, and the headers that tell who asks."""
+    """One request as it came: path and query undecoded, when, and the headers that tell who asks.
+
+    `at` are seconds of a clock that is never set, `second` the second of the wall clock; `fault` is how it went.
+    """
 
     target: str
     at: float
     user_agent: str
+    second: int
+    fault: Fault | None
 
 
 @dataclass(frozen=True)
@@ -100,12 +68,29 @@ class Payload:
 
 
 @dataclass
+class _UnderWay:
+    """A request that is being answered: how it goes, and that whoever asked has not got the whole answer."""
+
+    fault: Fault | None
+    tell: Callable[[], None]
+    ended: bool = False
+
+    def ends(self) -> None:
+        """The answer's last byte is about to go; said again, it says nothing."""
+        if not self.ended:
+            self.ended = True
+            self.tell()
+
+
+@dataclass
 class WebArchive:
     """The archive's captures, what it was asked, and how the next requests go; `base` is its address."""
 
     captures: list[Made]
     base: str = ""
     faults: deque[Fault | None] = field(default_factory=deque)
+    #: how requests go that no fault was named for; null: as they should
+    plan: FaultPlan | None = None
     asked: list[Asked] = field(default_factory=list)
     most_at_once: int = 0
     #: whether it takes ranges loosely, and gives what is older and newer, too
@@ -117,6 +102,7 @@ class WebArchive:
     #: answers that are replayed, by timestamp and URL
     replays: dict[tuple[str, str], Replayed] = field(default_factory=dict)
     _now: int = 0
+    _listed: tuple[tuple[object, ...], Listed] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: threading.Event = field(default_factory=threading.Event)
 
@@ -144,18 +130,22 @@ class WebArchive:
                 thread.join()
 
     @contextmanager
-    def noted(self, target: str, user_agent: str) -> Iterator[Fault | None]:
-        """Note a request while it is answered; how it goes."""
+    def noted(self, target: str, user_agent: str) -> Iterator["_UnderWay"]:
+        """Note a request while it is answered, and how it goes."""
         with self._lock:
-            self.asked.append(Asked(target, time.monotonic(), user_agent))
+            fault = self.faults.popleft() if self.faults else self.plan.draw() if self.plan else None
+            self.asked.append(Asked(target, time.monotonic(), user_agent, int(time.time()), fault))
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
-            fault = self.faults.popleft() if self.faults else None
+        under_way = _UnderWay(fault, self._ended)
         try:
-            yield fault
+            yield under_way
         finally:
-            with self._lock:
-                self._now -= 1
+            under_way.ends()
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._now -= 1
 
     def wait_until_closed(self) -> None:
         """Return when the server stops."""
@@ -166,7 +156,7 @@ class WebArchive:
         if path == "/cdx":
             return self._wayback(query)
         if path == "/index":
-            return _lines_or_404(self._found(query), query, _cdxj)
+            return _lines_or_404(self._found(query), query, cdxj)
         if path == "/collinfo.json":
             listed = [{"id": name, "cdx-api": "https://elsewhere.example/"} for name in _CRAWLS]
             return 200, json.dumps(listed).encode()
@@ -179,8 +169,11 @@ class WebArchive:
                 return self._commoncrawl(found, query)
         return 404, b"<html>no such page</html>"
 
-    def payload(self, path: str, asked_range: str | None) -> Payload | None:
-        """What is answered to a request for a payload, or a file of the columnar index; null where it is neither."""
+    def payload(self, path: str, asked_range: str | None, accepted: str) -> Payload | None:
+        """What is answered to a request for a payload, or a file of the columnar index; null where it is neither.
+
+        `accepted` are the codings that whoever asks can undo.
+        """
         if path.startswith(columnar.FOLDERS):
             return self._of_columnar(path, asked_range)
         if path.startswith("/warcs/"):
@@ -192,7 +185,8 @@ class WebArchive:
         timestamp, url = captured[1], captured[2]
         if (found := self.replays.get((timestamp, url))) is not None:
             memento = ("Memento-Datetime", _http_date(timestamp))
-            return Payload(found.status, found.body, (*found.header, memento))
+            body, header = _acceptable(found, accepted)
+            return Payload(found.status, body, (*header, memento))
         others = [when for when, of in self.replays if of == url]
         if others:
             nearest = min(others, key=lambda when: abs(int(when) - int(timestamp)))
@@ -207,30 +201,31 @@ class WebArchive:
         return _ranged(data, columnar.from_start(asked_range, len(data)))
 
     def _found(self, query: dict[str, str]) -> list[Made]:
+        return self._list(query).found
+
+    def _list(self, query: dict[str, str]) -> Listed:
+        """What the query finds; kept until another is asked, as one is asked page after page."""
         first, last = ("", "9") if self.loose else (query.get("from", ""), query.get("to", "9"))
-        found = [
-            made
-            for made in self.captures
-            if _matches(made, query["url"], query["matchType"]) and first <= made.timestamp <= last
-        ]
-        return sorted(found, key=lambda made: (made.key, made.timestamp))
+        about = (len(self.captures), query["url"], query["matchType"], first, last)
+        if self._listed is None or self._listed[0] != about:
+            within = (made for made in self.captures if first <= made.timestamp <= last)
+            self._listed = about, Listed.of(within, query["url"], query["matchType"])
+        return self._listed[1]
 
     def _wayback(self, query: dict[str, str]) -> tuple[int, bytes]:
-        found = self._found(query)
-        start = 0
-        if "resumeKey" in query:
-            keys = [_resume_key(made) for made in found]
-            if query["resumeKey"] not in keys:
-                return 400, b"the resume key leads nowhere"
-            start = keys.index(query["resumeKey"])
-        end = start + int(query["limit"])
+        listed = self._list(query)
+        found = listed.found
+        place = listed.places.get(query["resumeKey"]) if "resumeKey" in query else 0
+        if place is None:
+            return 400, b"the resume key leads nowhere"
+        end = place + int(query["limit"])
         # The last capture of the page before comes again at the seam, as it does at the archive now and then.
-        start = max(0, start - 1)
+        start = max(0, place - 1)
         rows: list[list[str]] = [made.row for made in found[start:end]]
         if not rows:
             return 200, b"[]\n"
         if end < len(found):
-            rows += [[], [_resume_key(found[end])]]
+            rows += [[], [resume_key(found[end])]]
         return 200, ("[" + ",\n".join(json.dumps(row) for row in [_COLUMNS, *rows]) + "]\n").encode()
 
     def _commoncrawl(self, found: list[Made], query: dict[str, str]) -> tuple[int, bytes]:
@@ -243,7 +238,7 @@ class WebArchive:
             said = f"Page {number} invalid: First Page is 0, Last Page is {pages - 1}"
             return 400, json.dumps({"message": said}).encode()
         return _lines_or_404(
-            found[number * self.page_rows : (number + 1) * self.page_rows], query, _object_line
+            found[number * self.page_rows : (number + 1) * self.page_rows], query, object_line
         )
 
     def _timemap(self, url: str) -> tuple[int, bytes]:
@@ -277,6 +272,13 @@ class WebArchive:
         return 200, (",\n".join(lines) + "\n").encode()
 
 
+def _acceptable(found: Replayed, accepted: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """Body and header, with the coding undone that is not accepted, as pywb does it."""
+    if ("Content-Encoding", "gzip") not in found.header or "gzip" in accepted:
+        return found.body, found.header
+    return gzip.decompress(found.body), tuple(item for item in found.header if item[0] != "Content-Encoding")
+
+
 def _ranged(data: bytes, asked_range: str | None) -> Payload:
     """A range of a file, as RFC 9110, 14 has it; the whole file where none was asked for."""
     match = _RANGE.fullmatch(asked_range or "")
@@ -294,20 +296,6 @@ def _http_date(timestamp: str) -> str:
     return format_datetime(at, usegmt=True)
 
 
-def _matches(made: Made, url: str, match: str) -> bool:
-    wanted = surt.key(url) or ""
-    if match == "exact":
-        return made.key == wanted
-    if match == "prefix":
-        return made.key.startswith(wanted)
-    host = wanted.partition(")")[0]
-    return made.key.startswith((f"{host})", f"{host},") if match == "domain" else f"{host})")
-
-
-def _resume_key(made: Made) -> str:
-    return quote_plus(f"{made.key} {made.timestamp}")
-
-
 def _lines_or_404(found: Sequence[Made], query: dict[str, str], line: object) -> tuple[int, bytes]:
     assert callable(line)  # noqa: S101
     if not found:
@@ -315,57 +303,29 @@ def _lines_or_404(found: Sequence[Made], query: dict[str, str], line: object) ->
     return 200, "".join(line(made) + "\n" for made in found).encode()
 
 
-def _fields(made: Made) -> dict[str, str]:
-    fields = {"url": made.url, "mime": made.mime, "status": made.status, "digest": made.digest}
-    return {name: value for name, value in fields.items() if value != "-"}
-
-
-def _cdxj(made: Made) -> str:
-    return f"{made.key} {made.timestamp} {json.dumps(_fields(made))}"
-
-
-def _object_line(made: Made) -> str:
-    return json.dumps({"urlkey": made.key, "timestamp": made.timestamp, **_fields(made)})
-
-
-_HTML = b"<html>Sorry</html>"
-#: Faults that are an answer of their own: status, body, Retry-After.
-_REFUSALS: dict[Fault | None, tuple[int, bytes, str | None]] = {
-    Fault.THROTTLED: (429, _HTML, "0"),
-    Fault.LONG_PAUSE: (429, _HTML, "7200"),
-    Fault.UNAVAILABLE: (503, _HTML, None),
-    Fault.BLOCKED: (403, b"AdministrativeAccessControlException: Blocked Site Error", None),
-    Fault.HTML: (200, _HTML, None),
-    Fault.NOTHING: (200, b"", None),
-}
-
-
-def _harmed(body: bytes, fault: Fault | None) -> tuple[bytes, int]:
-    """A body and the length that is said of it."""
-    if fault is Fault.CUT:
-        return body[: len(body) // 2], len(body)
-    return body, len(body) // 2 if fault is Fault.SHORT_LENGTH else len(body)
-
-
 class _Handler(BaseHTTPRequestHandler):
     """Answers one request of a `WebArchive`."""
 
     web_archive: WebArchive
+    under_way: _UnderWay
     protocol_version = "HTTP/1.1"
+    # An answer goes in pieces, and none shall wait until the one before is acknowledged.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer, or fail as told."""
-        with self.web_archive.noted(self.path, self.headers.get("User-Agent", "")) as fault:
-            self._answer(fault)
+        with self.web_archive.noted(self.path, self.headers.get("User-Agent", "")) as self.under_way:
+            self._answer(self.under_way.fault)
 
     def _answer(self, fault: Fault | None) -> None:
-        if fault in _REFUSALS:
-            status, said, retry_after = _REFUSALS[fault]
+        if fault in REFUSALS:
+            status, said, retry_after = REFUSALS[fault]
             self._send(status, said, retry_after=retry_after)
         elif fault is Fault.RESET:
             # Lingering for no seconds makes the closing a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
+            self.under_way.ends()
             self.connection.close()
         elif fault is Fault.STALL:
             self.close_connection = True
@@ -374,7 +334,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_whole_or_cut(fault)
 
     def _answer_whole_or_cut(self, fault: Fault | None) -> None:
-        payload = self.web_archive.payload(self.path, self.headers.get("Range"))
+        payload = self.web_archive.payload(
+            self.path, self.headers.get("Range"), self.headers.get("Accept-Encoding", "")
+        )
         if payload is not None:
             self._send_payload(payload, fault)
             return
@@ -387,12 +349,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is Fault.GZIP_CUT:
             # Of its last eight bytes, checksum and length, so that all that it holds comes out.
             packed = packed[:-4]
-        packed, length = _harmed(packed, fault)
+        packed, length = harmed(packed, fault)
         self._send(status, packed, length=length, header=(("Content-Encoding", "gzip"),))
 
     def _send_payload(self, payload: Payload, fault: Fault | None) -> None:
         body = payload.body[:-4] if fault is Fault.GZIP_CUT else payload.body
-        body, length = _harmed(body, fault)
+        body, length = harmed(body, fault)
         self._send(payload.status, body, length=length, header=payload.header)
 
     def _send(
@@ -404,16 +366,24 @@ class _Handler(BaseHTTPRequestHandler):
         header: Sequence[tuple[str, str]] = (),
         retry_after: str | None = None,
     ) -> None:
+        length = len(body) if length is None else length
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.send_header("Content-Length", str(length))
         for name, value in header:
             self.send_header(name, value)
         if retry_after is not None:
             self.send_header("Retry-After", retry_after)
         # One request a connection, so that a cut body ends in a closed connection.
         self.send_header("Connection", "close")
+        # Whoever asked may go on once the last byte has come that the length promises, and so before we know of it.
+        last = max(0, length - 1)
+        if length == 0:
+            self.under_way.ends()
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[:last])
+        if length <= len(body):
+            self.under_way.ends()
+        self.wfile.write(body[last:])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
         """Say nothing: the archive keeps what it was asked."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import spacy
 
 from chronolake.capture.payload import Payload
 from chronolake.errors import WorkersBroken
@@ -51,6 +52,26 @@ def test_every_payload_gets_one_result_of_its_own_capture(pool):
     results = list(pool.extract(payload(html(f"Boat number {n} came in."), n) for n in range(200)))
     assert Counter(r.capture_id.int for r in results) == dict.fromkeys(range(200), 1)
     assert all(f"Boat number {r.capture_id.int} came in." in r.text for r in results)
+
+
+def test_a_worker_reads_with_a_model_of_spacy_within_its_limits(tmp_path):
+    """All that the model needs is there before the worker gives up its rights."""
+    made = spacy.blank("en")
+    made.meta |= {"name": "made", "version": "1.2.3"}
+    made.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Ada Lovelace"}])
+    made.to_disk(tmp_path / "made")
+    by_model = settings(
+        CHRONOLAKE_EXTRACT_ENTITIES="spacy", CHRONOLAKE_EXTRACT_SPACY_MODEL=str(tmp_path / "made")
+    )
+    text = (
+        "Ada Lovelace wrote the very first notes of this kind, and they were read by many people there. " * 5
+    )
+    with ExtractorPool(by_model, workers=1) as pool:
+        [page] = pool.extract([payload(html(text), mime_sent="text/html")])
+    assert page.language == "en"
+    assert [(e.kind, e.value, e.count, e.extractor) for e in page.entities] == [
+        ("person", "Ada Lovelace", 5, "spacy en_made 1.2.3")
+    ]
 
 
 def test_no_more_payloads_are_asked_for_than_there_are_workers(pool):

@@ -156,6 +156,25 @@ def test_a_hybrid_project_goes_on_to_the_next_archive(fast, archive):
         assert (second.state, second.archive_source, second.stored) == ("done", "commoncrawl", 250)
 
 
+def test_a_worker_leaves_an_archive_that_stalls_within_the_deadline_of_one_request(fast, archive):
+    with (
+        WebArchive(archive.captures).serving() as other,
+        open_services(
+            fast(
+                CHRONOLAKE_COMMONCRAWL_URL=other.base,
+                CHRONOLAKE_ARCHIVE_TRIES=6,
+                CHRONOLAKE_ARCHIVE_TIMEOUT_S=0.5,
+            )
+        ) as services,
+    ):
+        first = later(services, policy=Policy.HYBRID)
+        archive.fail(*[Fault.STALL] * 6)
+        work(services)
+        second, _ = services.jobs.collect.listed()
+        assert (stands(services, first).state, second.state, second.stored) == ("failed", "done", 250)
+        assert len(archive.asked) == 1
+
+
 def test_a_worker_that_is_stopped_gives_its_session_back(services, archive):
     session = later(services)
     archive.fail(None, Fault.STALL)

@@ -2,15 +2,18 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
 from chronolake.capture.session import SessionEvent
+from chronolake.clock import ManualClock
 from chronolake.errors import SessionBusy, SourceBlocked, SourceHeldBack, SourceRefused, SourceUnavailable
 from chronolake.ingest import Collector, CollectRequest
 from chronolake.oltp import Database, imports, sessions
 from chronolake.services import open_services
+from chronolake.sources.breaker import FAILURES, FIRST_PAUSE_S
 from chronolake.sources.query import Query
 from chronolake.sources.router import Policy
 from chronolake.testing import INGESTED, differences
@@ -167,6 +170,69 @@ def test_a_hybrid_project_goes_on_to_the_next_archive(database, fast, archive):
         assert again.session.archive_source == "commoncrawl"
         assert "wayback is left alone" in again.reason
         assert (again.session.stored, again.session.read) == (0, 252)
+
+
+def test_fallback_comes_within_the_deadline_of_the_first_request_that_fails(database, fast, archive):
+    """All tries together have the time of one, where there is another archive to go to; else each has its own."""
+    deadline_s = 2.0
+    settings = {"CHRONOLAKE_ARCHIVE_TIMEOUT_S": deadline_s, "CHRONOLAKE_ARCHIVE_BACKOFF_S": 0.15}
+    downs = {
+        "stalls": ([Fault.STALL] * 6, {"timeout"}),
+        "refuses": ([Fault.UNAVAILABLE] * 6, {"server_error"}),
+        # Each try would wait a second: the second of them could not come to its end in time.
+        "pauses": ([Fault.SHORT_PAUSE] * 6, {"throttled"}),
+    }
+    for name, (down, outcomes) in downs.items():
+        with (
+            WebArchive(archive.captures).serving() as one,
+            WebArchive(archive.captures).serving() as other,
+            open_services(
+                fast(
+                    **LAKELESS,
+                    **settings,
+                    CHRONOLAKE_WAYBACK_URL=f"{one.base}/cdx",
+                    CHRONOLAKE_COMMONCRAWL_URL=other.base,
+                )
+            ) as services,
+        ):
+            one.fail(*down)
+            first, second = collect(services, name, Policy.HYBRID)
+            assert (first.session.state, second.session.state, second.session.stored) == (
+                "failed",
+                "done",
+                250,
+            )
+            assert set(first.attempts) == outcomes
+            assert 1 <= sum(first.attempts.values()) == len(one.asked) < 6
+            # Half a second is for the two sessions' own rows in PostgreSQL.
+            assert other.asked[0].at - one.asked[0].at < deadline_s + 0.5, name
+    with open_services(fast(**LAKELESS, **settings | {"CHRONOLAKE_ARCHIVE_TIMEOUT_S": 0.3})) as services:
+        archive.fail(Fault.STALL, Fault.STALL)
+        [report] = collect(services, "alone")
+        assert (report.failure, report.attempts) == (None, {"timeout": 2, "ok": 5})
+
+
+def test_the_breaker_opens_tries_and_closes_as_its_table_says(lakeless, archive):
+    """The rows of `tests/unit/sources/test_manners.py`, by real requests: what the server saw is what was let through."""
+    clock = ManualClock(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    collector = Collector(
+        database=lakeless.database, pipeline=lakeless.pipeline, settings=lakeless.settings, clock=clock
+    )
+
+    def asked_after(seconds, *faults):
+        clock.sleep(seconds)
+        archive.fail(*faults)
+        before = len(archive.asked)
+        [report] = collector.collect(request("news"))
+        return len(archive.asked) - before, report.attempts.get("not_sent", 0), report.session.state
+
+    assert asked_after(0, *[Fault.UNAVAILABLE] * FAILURES) == (6, 0, "failed")
+    assert asked_after(FIRST_PAUSE_S - 1) == (0, 1, "failed")
+    # Half open, it lets one request through; that fails, so that the pause doubles and nothing follows.
+    assert asked_after(1, Fault.UNAVAILABLE) == (1, 2, "failed")
+    assert asked_after(2 * FIRST_PAUSE_S - 1) == (0, 3, "failed")
+    # The next trial is answered: closed, and the archive may fail five times more.
+    assert asked_after(1, None, *[Fault.UNAVAILABLE] * (FAILURES - 1)) == (10, 3, "done")
 
 
 def test_what_is_stopped_goes_on_where_it_stood(lakeless, archive):

@@ -171,8 +171,32 @@ def test_a_length_that_is_too_short_is_told_by_the_range_or_the_digest(fetcher, 
     archive.fail(Fault.SHORT_LENGTH)
     assert fetcher().fetch(next(candidates(warc, "commoncrawl"))).payload.body == BODY
     assert [outcome for _, outcome, _ in attempts.outcomes] == ["truncated", "ok"]
-    archive.fail(Fault.SHORT_LENGTH)
-    assert fetcher().fetch(next(candidates(warc, "wayback"))).differs
+    replayed = next(candidates(warc, "wayback"))
+    attempts.outcomes.clear()
+    archive.fail(Fault.SHORT_LENGTH, Fault.SHORT_LENGTH, Fault.GZIP_CUT)
+    assert fetcher().fetch(replayed).payload.body == BODY
+    assert [outcome for _, outcome, _ in attempts.outcomes] == ["malformed"] * 3 + ["ok"]
+
+
+def test_a_digest_that_stays_another_is_what_the_archive_has(fetcher, warc, archive, attempts):
+    other = replace(next(candidates(warc, "wayback")), digest="A" * 32)
+    assert fetcher().fetch(other).differs
+    assert [outcome for _, outcome, _ in attempts.outcomes] == ["malformed", "malformed", "ok"]
+    # With fewer tries the last is believed: whoever takes none after it must not be told of an outage.
+    attempts.outcomes.clear()
+    assert fetcher(CHRONOLAKE_ARCHIVE_TRIES=2).fetch(other).differs
+    assert [outcome for _, outcome, _ in attempts.outcomes] == ["malformed", "ok"]
+    # What is another each time is believed before the archive would be left alone.
+    attempts.outcomes.clear()
+    replayed = archive.replays[TIME, other.url]
+
+    class Changing(dict):
+        def get(self, key, default=None):
+            return replace(replayed, body=b"%d " % len(attempts.outcomes) + replayed.body)
+
+    archive.replays = Changing()
+    assert fetcher().fetch(other).differs
+    assert [outcome for _, outcome, _ in attempts.outcomes] == ["malformed"] * 4 + ["ok"]
 
 
 def test_a_no_is_final_and_told(fetcher, warc, archive, attempts):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from chronolake.errors import ExtractorMissing
 from chronolake.extract.entities import Setting, extractor_of
 from chronolake.extract.entities.rules import Rules
 from chronolake.settings import load
@@ -65,11 +64,5 @@ def test_each_character_belongs_to_one_entity():
     assert [entity.kind for entity in entities] == ["url"]
 
 
-def test_an_extractor_that_is_not_there_is_an_error_with_its_remedy():
+def test_whoever_wants_no_entities_gets_no_extractor():
     assert extractor_of(load({}, CHRONOLAKE_EXTRACT_ENTITIES="none").extract) is None
-    settings = load(
-        {}, CHRONOLAKE_EXTRACT_ENTITIES="spacy", CHRONOLAKE_EXTRACT_SPACY_MODEL="xx_no_such_model"
-    )
-    with pytest.raises(ExtractorMissing) as caught:
-        extractor_of(settings.extract)
-    assert caught.value.hint

@@ -8,7 +8,7 @@ import pytest
 
 from chronolake.capture.attempt import Outcome
 from chronolake.sources.answer import Answer, Unusable, index_lines, timemap, wayback_json
-from chronolake.sources.asking import _Spool
+from chronolake.sources.spool import Spool
 
 COLUMNS = ["urlkey", "timestamp", "original", "mimetype", "statuscode", "digest", "length"]
 ROWS = [
@@ -86,7 +86,7 @@ def test_a_timemap():
 
 def spooled(data, piece, most_bytes=1 << 20):
     file = io.BytesIO()
-    spool = _Spool(file, most_bytes)
+    spool = Spool(file, most_bytes)
     spool.begin("gzip")
     for start in range(0, len(data), piece):
         spool.take(data[start : start + piece])

@@ -9,9 +9,9 @@ from chronolake.breaker import Breaker, Event, State, next_state
 from chronolake.capture.attempt import Outcome
 from chronolake.clock import ManualClock
 from chronolake.sources import breaker, pace
-from chronolake.sources.asking import outcome_of, retry_after
 from chronolake.sources.breaker import FAILED, FAILURES, FIRST_PAUSE_S, LONGEST_PAUSE_S, MANNERS
 from chronolake.sources.router import Policy, choose
+from chronolake.sources.status import outcome_of, retry_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

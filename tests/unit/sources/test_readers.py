@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from chronolake.capture.record import RAW_SCHEMA
 from chronolake.errors import FormatUnknown, InputUnreadable
-from chronolake.sources.local import cdx, expand, read_captures
+from chronolake.sources.local import Remark, cdx, count_records, expand, read_captures
 from chronolake.sources.local.inputs import Source
 from chronolake.sources.local.lines import BLOCK_BYTES, blocks
 from chronolake.sources.local.raw import Rows, text_of
@@ -588,6 +588,50 @@ def test_a_damaged_header_between_two_good_records_is_rejected(written):
         rows, rejected, _ = read(written(good + damaged + b"\r\n" + good))
         assert [row["position"] for row in rows] == [1, 3]
         assert rejected == [(2, "record")]
+
+
+def test_all_records_are_counted_by_type_with_what_is_odd_about_them(written):
+    def warc(kind, *, ends="\r\n", length=4, gap=2, more="body"):
+        header = ["WARC/1.0", *([f"WARC-Type: {kind}"] if kind else []), f"Content-Length: {length}", "", ""]
+        return ends.join(header) + more + ends * gap
+
+    def counted(content, name="file"):
+        [(told, tally)] = count_records(str(written(content, name)))
+        assert told.endswith(name)
+        return dict(tally.types), dict(tally.remarks)
+
+    plain = warc("warcinfo") + warc("request") + warc("response") + warc("response")
+    types = {"warcinfo": 1, "request": 1, "response": 2}
+    assert counted(plain) == (types, {})
+    members = b"".join(
+        gzip.compress(warc(kind).encode()) for kind in ("warcinfo", "request", "response", "response")
+    )
+    assert counted(members) == (types, {})
+    assert counted(gzip.compress(plain.encode())) == (types, {Remark.SHARED_MEMBER: 3})
+    assert counted(warc("request", ends="\n") + warc("response")) == (
+        {"request": 1, "response": 1},
+        {Remark.LF_HEADER: 1},
+    )
+    assert counted(warc("request", gap=0) + warc("response")) == (
+        {"request": 1, "response": 1},
+        {Remark.UNSEPARATED: 1},
+    )
+    assert counted(warc("request", length=2) + warc("response")) == (
+        {"request": 1, "response": 1}, {Remark.BLOCK_LONGER: 1, Remark.SOUGHT: 1},
+    )  # fmt: skip
+    assert counted(warc("request") + "odd\r\n" + warc("response")) == (
+        {"request": 1, "response": 1}, {Remark.JUNK: 1, Remark.SOUGHT: 1},
+    )  # fmt: skip
+    assert counted(warc("request") + warc("")) == ({"request": 1}, {Remark.NO_TYPE: 1})
+    assert counted(warc("request", length="-") + warc("response")) == (
+        {"request": 1, "response": 1}, {Remark.NO_LENGTH: 1},
+    )  # fmt: skip
+    assert counted(warc("request", length=99)) == ({"request": 1}, {Remark.CUT_BLOCK: 1})
+    assert counted(warc("request") + "WARC/1.0\r\nWARC-") == ({"request": 1}, {Remark.CUT_HEADER: 1})
+    arc = "filedesc://a.arc 0.0.0.0 20200102030405 text/plain 4\n1 0\n\ndns:a.com 1.2.3.4 20200102030405 text/dns 3\nabc"
+    assert counted(arc) == ({"filedesc": 1, "dns": 1}, {})
+    with pytest.raises(FormatUnknown, match="no WARC, ARC or WACZ"):
+        counted(LEGEND + ELEVEN, "a.cdx")
 
 
 def test_the_rest_of_a_block_whose_length_was_too_short_is_no_record(written):

@@ -19,7 +19,7 @@ _MOST_CHARS = 100_000
 
 
 class SpacyModel:
-    """Finds entities by a model that is installed beside spaCy."""
+    """Finds entities by a model that is installed beside spaCy, or lies in a folder that `model` names."""
 
     def __init__(self, model: str) -> None:
         try:
@@ -37,7 +37,9 @@ class SpacyModel:
             ) from error
         self._rules = Rules()
         self._language: str = self._model.lang
-        self.name = f"spacy {model} {self._model.meta.get('version', '')}".strip()
+        meta = self._model.meta
+        # By its own name, as it is published: where it lies on this machine is nobody's concern.
+        self.name = f"spacy {self._language}_{meta.get('name', '')} {meta.get('version', '')}".strip()
 
     def find(self, text: str, setting: Setting) -> tuple[FoundEntity, ...]:
         """The entities; a text in another language than the model's is read by the rules alone."""

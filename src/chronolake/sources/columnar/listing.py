@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from chronolake.capture.attempt import Outcome
 from chronolake.sources.answer import Answer, Contents, Unusable
-from chronolake.sources.asking import Asker, AsSent
+from chronolake.sources.asking import Asker
 from chronolake.sources.ranged import look_for_pause
+from chronolake.sources.spool import AsSent
 
 #: A list has some 900 lines, and 10 KB; one a thousand times as long is none.
 _MOST_BYTES, _MOST_LISTED = 10 << 20, 100 << 20

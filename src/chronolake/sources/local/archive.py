@@ -13,6 +13,7 @@ from pathlib import PurePath
 from chronolake.capture.record import Reason
 from chronolake.sources.local.inputs import Source
 from chronolake.sources.local.raw import Parsed, Refused, name_of
+from chronolake.sources.local.tally import Remark, Tally
 
 _CAPTURES = frozenset({"response", "resource", "revisit"})
 _ARC_LINE = re.compile(rb"([^\r\n]*?) ([0-9a-fA-F.:]+|-) ([0-9]{8,20}) ([^\r\n]*?) (-?[0-9]+)\r?\n")
@@ -43,6 +44,8 @@ class Reader:
         self._ahead = ahead
         self._held = bytearray()
         self.place = 0
+        #: line ends that were passed over last
+        self.line_ends = 0
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end; they stay to be taken."""
@@ -94,9 +97,10 @@ class Reader:
 
     def past_newlines(self) -> bool:
         """Pass over line ends between records; False at the end."""
+        self.line_ends = 0
         while (data := self.peek(4096)) and not data.lstrip(b"\r\n"):
-            self.skip(len(data))
-        self.skip(len(data) - len(data.lstrip(b"\r\n")))
+            self.line_ends += self.take(len(data)).count(b"\n")
+        self.line_ends += self.take(len(data) - len(data.lstrip(b"\r\n"))).count(b"\n")
         return bool(data)
 
 
@@ -108,27 +112,34 @@ def end_of_header(data: bytes) -> int | None:
     return min(ends) if ends else None
 
 
-def warc_records(source: Source, name: str) -> Iterator[Found]:
-    """The captures of a WARC file, and what could not be read of it."""
+def warc_records(source: Source, name: str, tally: Tally | None = None) -> Iterator[Found]:
+    """The captures of a WARC file, and what could not be read of it; `tally` counts all records."""
+    tally = tally or Tally()
     reader = Reader(source)
     position = 0
     # Only after a line end may a record begin: what else is there belongs to a block whose length was too short.
-    ended = True
+    ended = sought = True
     while reader.past_newlines():
         if not reader.peek(5).startswith(b"WARC/"):
+            tally.remarks[Remark.JUNK if ended else Remark.BLOCK_LONGER] += 1
             if ended:
                 position += 1
                 yield Found(position, Refused(Reason.RECORD, "no WARC record begins here"), reader.peek(4096))
-            ended = True
+            ended = sought = True
             if not reader.to_next(_WARC_START):
                 return
+            tally.remarks[Remark.SOUGHT] += 1
             continue
+        if not sought and not reader.line_ends:
+            tally.remarks[Remark.UNSEPARATED] += 1
         place = reader.place
         header = reader.header()
         position += 1
         if header is None:
             raw = reader.peek(4096)
+            tally.remarks[Remark.CUT_HEADER] += 1
             yield Found(position, Refused(Reason.TRUNCATED, "the record's header does not end"), raw)
+            sought = True
             reader.skip(5)
             if not reader.to_next(_WARC_START):
                 return
@@ -139,7 +150,10 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
         http = reader.peek(min(length or 0, HTTP_BYTES)) if length else b""
         passed = reader.skip(length or 0)
         ended = reader.peek(1) in {b"\r", b"\n"}
+        tally.remarks.update(_remarks(header, length, passed, source, place))
+        tally.types.update([record_type] if record_type else [])
         if not record_type:
+            tally.remarks[Remark.NO_TYPE] += 1
             yield Found(position, Refused(Reason.RECORD, "the record has no WARC-Type"), header)
         elif record_type in _CAPTURES:
             row = _warc_row(fields, record_type, http, name_of(PurePath(name).name))
@@ -147,8 +161,21 @@ def warc_records(source: Source, name: str) -> Iterator[Found]:
             yield Found(position, row, header)
         if passed < (length or 0):
             return
-        if length is None and not reader.to_next(_WARC_START):
+        sought = length is None
+        if sought and not reader.to_next(_WARC_START):
             return
+
+
+def _remarks(header: bytes, length: int | None, passed: int, source: Source, place: int) -> Iterator[Remark]:
+    """What is odd about a record of a WARC file; of its block `passed` bytes were there."""
+    if b"\r\n" not in header:
+        yield Remark.LF_HEADER
+    if length is None:
+        yield Remark.NO_LENGTH
+    elif passed < length:
+        yield Remark.CUT_BLOCK
+    if source.compressed and source.member_at(place) is None:
+        yield Remark.SHARED_MEMBER
 
 
 def _place(source: Source, place: int, length: int) -> dict[str, str | None]:
@@ -220,24 +247,40 @@ def charset_of(mime: str | None) -> str | None:
     return match[1] if match else None
 
 
-def arc_records(source: Source, name: str) -> Iterator[Found]:
-    """The captures of an ARC file, version 1 or 2, and what could not be read of it."""
+def arc_records(source: Source, name: str, tally: Tally | None = None) -> Iterator[Found]:
+    """The captures of an ARC file, version 1 or 2, and what could not be read of it; `tally` counts all records."""
+    tally = tally or Tally()
+    tally.arc = True
     reader = Reader(source)
     position = 0
+    sought = True
     while reader.past_newlines():
         line = reader.peek(HTTP_BYTES).partition(b"\n")[0] + b"\n"
         fields = arc_fields(line)
         if fields is None:
             position += 1
+            tally.remarks[Remark.JUNK] += 1
             yield Found(position, Refused(Reason.RECORD, "no ARC record begins here"), line)
             if not reader.to_next(re.compile(rb"\n(" + _ARC_LINE.pattern + rb")")):
                 return
+            tally.remarks[Remark.SOUGHT] += 1
+            sought = True
             continue
+        if not sought and not reader.line_ends:
+            tally.remarks[Remark.UNSEPARATED] += 1
+        sought = False
         place = reader.place
+        record_type = _arc_type(fields["url"])
+        tally.types[record_type] += 1
+        if length_of(fields["length"]) is None:
+            tally.remarks[Remark.NO_LENGTH] += 1
+            sought = True
+        if source.compressed and source.member_at(place) is None:
+            tally.remarks[Remark.SHARED_MEMBER] += 1
         reader.skip(len(line))
         # A length that is none says nothing about the capture; where the next record begins is then looked for.
         length = length_of(fields["length"]) or 0
-        if fields["url"].startswith("filedesc:"):
+        if record_type == "filedesc":
             if length_of(fields["length"]) is None:
                 reader.header()
             reader.skip(length)
@@ -245,6 +288,8 @@ def arc_records(source: Source, name: str) -> Iterator[Found]:
         position += 1
         status, http = http_of(reader.peek(min(length, HTTP_BYTES)))
         passed = reader.skip(length)
+        if passed < length:
+            tally.remarks[Remark.CUT_BLOCK] += 1
         if passed < length and not status:
             yield Found(position, Refused(Reason.TRUNCATED, "the file ends within the record"), line)
             return
@@ -256,11 +301,17 @@ def arc_records(source: Source, name: str) -> Iterator[Found]:
             "status": status,
             "redirect_url": http.get("location"),
             "charset": charset_of(http.get("content-type")),
-            "record_type": "dns" if fields["url"].startswith("dns:") else "response",
+            "record_type": record_type,
             "filename": name_of(PurePath(name).name),
         }
         row |= _place(source, place, reader.place - place)
         yield Found(position, row, line)
+
+
+def _arc_type(url: str) -> str:
+    """An ARC file names no types: they are told by what a record is about."""
+    scheme = url.partition(":")[0]
+    return scheme if scheme in {"filedesc", "dns"} else "response"
 
 
 def arc_fields(line: bytes) -> dict[str, str] | None:

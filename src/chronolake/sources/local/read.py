@@ -20,6 +20,7 @@ from chronolake.sources.local.detect import HEAD_BYTES, Detected, Format, detect
 from chronolake.sources.local.inputs import InputFile, Source, expand, opened
 from chronolake.sources.local.lines import Block, blocks
 from chronolake.sources.local.raw import GATHERED_ROWS, Parsed, Refused, Rows, name_of, text_of
+from chronolake.sources.local.tally import Tally
 
 #: A JSON document on one line has to be held whole: at most this many bytes.
 _WHOLE_BYTES = 256 << 20
@@ -76,6 +77,18 @@ def read_stream(stream: BinaryIO, name: str, *, max_line_bytes: int, batch_rows:
         yield from _File(file, stream, 0, max_line_bytes, batch_rows).batches()
 
 
+def count_records(path: str) -> Iterator[tuple[str, Tally]]:
+    """The records of each WARC and ARC file of `path`, a WACZ's members among them, each under its name.
+
+    Raises:
+        FormatUnknown: a file is none of these.
+        InputError: a file cannot be read at all.
+    """
+    for file in expand([path]):
+        with _told_by_name(file), opened(file, None) as stream:
+            yield from _File(file, stream, 0, 1 << 24, GATHERED_ROWS).tallies()
+
+
 @contextmanager
 def _told_by_name(file: InputFile) -> Iterator[None]:
     """What a library says of a file it cannot read, as an error that names the file."""
@@ -100,6 +113,8 @@ class _File:
         self._max_line_bytes = max_line_bytes
         self._batch_rows = batch_rows
         self._source = Source(stream, file.path)
+        #: what each WARC and ARC file held, by its name
+        self._tallies: dict[str, Tally] = {}
 
     def batches(self) -> Iterator[RawBatch]:
         head = self._source.peek(HEAD_BYTES)
@@ -130,6 +145,15 @@ class _File:
                 yield from self._lines(found, jsons.parse_object)
             case Format.CDXJ | Format.COMMONCRAWL_CDXJ:
                 yield from self._lines(found, jsons.parse_cdxj)
+
+    def tallies(self) -> Iterator[tuple[str, Tally]]:
+        """The records of each WARC or ARC file in it, counted; captures are read as ever, and thrown away."""
+        kind = detect(self._source.peek(HEAD_BYTES)).format
+        if kind not in {Format.WARC, Format.ARC, Format.WACZ}:
+            raise FormatUnknown(f"{self._name} is no WARC, ARC or WACZ file")
+        for _ in self.batches():
+            pass
+        yield from self._tallies.items()
 
     def _batch(self, found: str, rows: Rows, *tables: pa.Table) -> RawBatch:
         table = pa.concat_tables([*tables, rows.table()]) if tables else rows.table()
@@ -230,7 +254,8 @@ class _File:
         records = archive.warc_records if kind is Format.WARC else archive.arc_records
         rows = Rows(self._name if name == self._path else f"{self._name}:{name_of(name)}")
         position = 0
-        for record in records(source, name):
+        tally = self._tallies[rows.file] = Tally()
+        for record in records(source, name, tally):
             position = record.position
             rows.add(position, record.raw, record.parsed)
             if rows.full:

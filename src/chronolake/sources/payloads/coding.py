@@ -147,3 +147,5 @@ _CODINGS: dict[str, Decoder] = {
     "br": _brotli,
     "zstd": _zstd,
 }
+#: The codings that can be undone, as an Accept-Encoding header says them.
+ACCEPTED = ", ".join(name for name in _CODINGS if name != "x-gzip")
