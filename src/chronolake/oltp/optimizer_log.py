@@ -1,6 +1,7 @@
 """The optimizer's log: what it changed, why, and what is needed to take it back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -37,12 +38,19 @@ class Change:
     undone_at: datetime | None
 
 
-def alone(conn: Connection) -> bool:
-    """Whether nobody else optimizes by itself until this connection closes.
+@contextmanager
+def alone(conn: Connection) -> Iterator[bool]:
+    """Whether nobody else optimizes by itself until the end of the block.
 
     It is the connection's, and no transaction's: an index is made once all that began before has ended.
     """
-    return bool(one(conn, "optimizer_alone", {"key": ALONE})[0])
+    got = bool(one(conn, "optimizer_alone", {"key": ALONE})[0])
+    try:
+        yield got
+    finally:
+        # Not left to the closing connection, whose server ends some time after it.
+        if got and not conn.closed:
+            one(conn, "optimizer_alone_ends", {"key": ALONE})
 
 
 def add(

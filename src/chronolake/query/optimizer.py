@@ -290,8 +290,8 @@ class QueryOptimizer:
             LakeError: the lake cannot be used or written.
             DatabaseError: the search history or the log cannot be read.
         """
-        with self._database.apart("optimize", autocommit=True) as conn:
-            if not optimizer_log.alone(conn):
+        with self._database.apart("optimize", autocommit=True) as conn, optimizer_log.alone(conn) as is_alone:
+            if not is_alone:
                 return None
             made, dropped = ([], []) if self._lake is None else self._tend_rollups()
             more, fewer = self.indexes.tend(DAYS, least_saved_s=LEAST_SAVED_S)

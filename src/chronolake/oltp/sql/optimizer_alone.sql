@@ -1,2 +1,2 @@
--- Whether this connection alone may optimize by itself until it closes; nobody waits for it.
+-- Whether this connection alone may optimize by itself; nobody waits for it.
 SELECT pg_try_advisory_lock(%(key)s)
