@@ -1,6 +1,5 @@
 """`HybridQueryRouter`: each question goes to the engine that answers it best; the answer says which and why."""
 
-import asyncio
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from chronolake.query import live as live_rows
 from chronolake.query.answer import Answer, Meta
 from chronolake.query.asked import Asked
 from chronolake.query.cache import Kept, ResultCache
+from chronolake.query.crowd import Crowd
 from chronolake.query.engines import (
     Rows,
     fresh_enough,
@@ -80,8 +80,7 @@ class HybridQueryRouter:
         self._plans = PlanCapture(database=database, lake=lake, settings=settings)
         self._engines = Running(database=database, lake=lake, settings=settings.query, lake_error=lake_error)
         self._last_known = LastKnown()
-        self._running: dict[Hashable, asyncio.Task[Answer]] = {}
-        self._renewing: dict[Hashable, asyncio.Task[None]] = {}
+        self._crowd = Crowd(front=self._front, workers=self._workers, compute=self._answer)
 
     def __enter__(self) -> Self:
         return self
@@ -147,12 +146,11 @@ class HybridQueryRouter:
             else:
                 chosen = route.as_of(asked=_engine(engine), lake_off=self._engines.lake_off)
             given = Asked(question, params, scope, chosen, started, at, demand)
-            asked, kept = self._at_hand(given)
-            if kept is None:
-                asked, kept = await self._front.run(lambda: self._looked_up(given), tenant=tenant or scope)
-            answer = kept or await self._together(asked, tenant or asked.scope)
+            asked, answer = self._at_hand(given) or await self._crowd.answer(
+                lambda: self._looked_up(given), scope=scope, tenant=tenant
+            )
             if asked.ages:
-                self._renew(asked, tenant or asked.scope)
+                self._renew(asked, tenant)
             by_choice = answer.meta.engine is Engine.DUCKDB or answer.code is route.Reason.CHEAPER
             if asked.at is None and asked.chosen_freely and by_choice:
                 self._shadow_of(asked)
@@ -210,20 +208,20 @@ class HybridQueryRouter:
         self._plans.answered_sql(text, scope, answer)
         return answer
 
-    def _at_hand(self, given: Asked) -> tuple[Asked, Answer | None]:
+    def _at_hand(self, given: Asked) -> tuple[Asked, Answer] | None:
         """A small answer that allows a lag, from this process's memory: sooner given than handed to a thread.
 
-        Where there is none, or more has to be asked first, the question as it was `given`, its parameters as they came.
+        Null where there is none, or more has to be asked first. What is `given` has its parameters as they came.
         """
         is_lake = given.chosen.engine is Engine.DUCKDB and given.chosen_freely and given.at is None
         if not is_lake or given.demand.max_lag_s is None:
-            return given, None
+            return None
         values = read(given.question.name, given.question.params, given.values).model_dump()
         if names_projects(values) or live_rows.is_hybrid(given.statement):
-            return given, None
+            return None
         scope = narrowed_by(self._found_projects, given.scope, values)
         asked = replace(given, values=values, scope=scope)
-        return self._lagging(asked, most_bytes=AT_HAND_BYTES) or (given, None)
+        return self._lagging(asked, most_bytes=AT_HAND_BYTES)
 
     def _looked_up(self, given: Asked) -> tuple[Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
@@ -332,7 +330,7 @@ class HybridQueryRouter:
             raise _neither("what the lake holds is not known, or not fresh enough", error)
         return replace(asked, fresh=fresh, chosen=route.without_postgres(error.message, fresh.lag_s))
 
-    def _lagging(self, asked: Asked, *, most_bytes: int | None = None) -> tuple[Asked, Answer | None] | None:
+    def _lagging(self, asked: Asked, *, most_bytes: int | None = None) -> tuple[Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was.
 
         With `most_bytes` one that takes more in the cache is left there.
@@ -353,41 +351,19 @@ class HybridQueryRouter:
 
     def _renew(self, asked: Asked, tenant: Hashable) -> None:
         """Answer the question anew in the background, unless that is done already."""
-        name = (id(asyncio.get_running_loop()), asked.key(None))
-        if name in self._renewing:
-            return
-        task = asyncio.ensure_future(
-            self._renewed(replace(asked, ages=False, started=time.perf_counter()), tenant)
-        )
-        self._renewing[name] = task
-        task.add_done_callback(lambda _: self._renewing.pop(name))
+        anew = replace(asked, ages=False, started=time.perf_counter())
 
-    async def _renewed(self, asked: Asked, tenant: Hashable) -> None:
-        try:
-            asked, kept = await self._front.run(lambda: self._found(asked, anew=True), tenant=tenant)
-            if kept is None:
-                await self._together(asked, tenant)
-        except ChronolakeError as error:
+        def failed(error: BaseException) -> None:
             # Who asks once it is too old is told.
-            _log.warning("query.not_renewed", question=asked.question.name, error=error.message)
+            _log.warning("query.not_renewed", question=asked.question.name, error=str(error))
 
-    async def _together(self, asked: Asked, tenant: Hashable) -> Answer:
-        """Run the query, or wait for the very same one that runs already: a crowd costs as much as one."""
-        # A task belongs to the loop that made it.
-        name = (id(asyncio.get_running_loop()), asked.name)
-        running = self._running.get(name)
-        if running is None:
-            running = asyncio.ensure_future(self._workers.run(lambda: self._answer(asked), tenant=tenant))
-            self._running[name] = running
-            running.add_done_callback(lambda done: self._landed(name, done))
-        # Who goes away leaves it running for the others.
-        return await asyncio.shield(running)
-
-    def _landed(self, name: Hashable, done: "asyncio.Task[Answer]") -> None:
-        del self._running[name]
-        if not done.cancelled():
-            # Who asked may be gone; an error that nobody fetches would be told on standard error.
-            done.exception()
+        self._crowd.renew(
+            asked.key(None),
+            lambda: self._found(anew, anew=True),
+            scope=asked.scope,
+            tenant=tenant,
+            failed=failed,
+        )
 
     def _answer(self, asked: Asked) -> Answer:
         name, chosen = asked.question.name, asked.chosen

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -65,7 +66,12 @@ class Workers:
         Raises:
             EngineUnavailable: the queue is full, or has as many of this tenant as it may.
         """
-        return await asyncio.wrap_future(self._submitted(work, tenant))
+        job = self.submit(work, tenant=tenant)
+        try:
+            return await outcome(job)
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
 
     def close(self) -> None:
         """Let what runs end, and drop what waits. Nothing can be run after it."""
@@ -79,7 +85,8 @@ class Workers:
         for thread in self._threads:
             thread.join()
 
-    def _submitted(self, work: Callable[[], T], tenant: Hashable) -> "Future[T]":
+    def submit(self, work: Callable[[], T], *, tenant: Hashable = None) -> "Future[T]":
+        """As `run`, for whoever waits in another way or not at all; what has not begun can be cancelled."""
         job = _Job(work, contextvars.copy_context(), Future())
         with self._changed:
             if self._closed:
@@ -152,6 +159,31 @@ class Workers:
             self._mean_s = before + _NEWEST_SHARE * (took_s - before)
             # A tenant that may run one more can be served by whoever is idle.
             self._changed.notify()
+
+
+async def outcome(work: "Future[T]") -> T:
+    """What the work of a thread came to; the loop is woken once. Whoever is cancelled meanwhile leaves it as it is.
+
+    Raises:
+        CancelledError: it was dropped, as where its threads were told to end.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def wake(_: "Future[T]") -> None:
+        # Nobody waits any more in a loop that is closed.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+
+    work.add_done_callback(wake)
+    await ended
+    if work.cancelled():
+        raise asyncio.CancelledError
+    return work.result()
 
 
 def _done(job: _Job) -> None:

@@ -282,7 +282,7 @@ def test_a_crowd_is_served_by_one_query(make_router, lake, filled):
     computed = {id(answer) for answer in answers if not answer.meta.cached}
     assert len(computed) == 1
     assert all(answer.rows == answers[0].rows for answer in answers)
-    assert router._running == {}
+    assert router._crowd.running == 0
 
 
 def test_who_leaves_takes_nothing_from_the_others(make_router, lake, filled):
