@@ -156,11 +156,10 @@ def cached(snapshot_id: int) -> Route:
     )
 
 
-def cached_before(lag_s: float | None) -> Route:
-    """An answer that the lake gave a while ago, to whoever allows that."""
-    return Route(
-        Engine.DUCKDB, f"the lake has answered this, {lag_s or 0:g} s behind, which is allowed", Reason.CACHED
-    )
+def cached_before(engine: Engine, lag_s: float | None) -> Route:
+    """An answer that an engine gave a while ago, to whoever allows that."""
+    who = "the lake" if engine is Engine.DUCKDB else "PostgreSQL"
+    return Route(engine, f"{who} has answered this, {lag_s or 0:g} s behind, which is allowed", Reason.CACHED)
 
 
 def rolled_up(names: Sequence[str]) -> Route:

@@ -346,7 +346,8 @@ class HybridQueryRouter:
             return None
         # Half of the time for which it serves has passed: the next ones shall not have to wait.
         ages = fresh.lag_s > (before.lag_s + asked.demand.max_lag_s) / 2
-        answer = _from_cache(asked, kept, route.cached_before(fresh.lag_s), fresh)
+        by = Engine.POSTGRES if before.snapshot_id is None else Engine.DUCKDB
+        answer = _from_cache(asked, kept, route.cached_before(by, fresh.lag_s), fresh)
         return replace(asked, ages=ages), answer
 
     def _renew(self, asked: Asked, tenant: Hashable) -> None:
@@ -380,7 +381,7 @@ class HybridQueryRouter:
                 rows, fresh = self._engines.on(chosen.engine, asked)
             except (LakeError, DatabaseUnavailable, EngineUnavailable) as other:
                 raise _neither(error.message, other) from other
-        if chosen.engine is Engine.DUCKDB:
+        if chosen.engine is Engine.DUCKDB or asked.chosen_freely:
             self._keep(asked, rows, fresh)
         return _answered(name, rows, chosen, fresh, asked.started, notes=asked.notes)
 
@@ -448,9 +449,10 @@ class HybridQueryRouter:
     def _keep(self, asked: Asked, rows: Rows, before: Freshness, *, rollups: Sequence[str] = ()) -> None:
         """Keep an answer of the lake, if it is known what it is true of: what it read did not change meanwhile.
 
-        For those who allow a lag it is kept anyhow: it holds as much as was there `before`.
+        For those who allow a lag it is kept anyhow, one of PostgreSQL too: it holds as much as was there `before`.
         """
-        if self._cache.is_off:
+        is_told = asked.demand.max_lag_s is not None or before.snapshot_id is not None
+        if self._cache.is_off or not is_told:
             return
         kept = Kept.of(rows, asked.question, rollups)
         if asked.demand.max_lag_s is not None:

@@ -14,6 +14,7 @@ from chronolake.oltp import current_lsn
 from chronolake.oltp.statistics import of_tables
 from chronolake.query import QueryType, Scope
 from chronolake.query import running as module
+from chronolake.query.asked import Asked
 from chronolake.query.cost import Estimate
 from chronolake.query.freshness import Demand, of_lake
 from chronolake.query.question import named
@@ -38,7 +39,7 @@ def teach():
 
     def _teach(router, name, params, scope=EVERYTHING, **took_ms):
         chosen = router.route_query(QueryType.AGGREGATION, {})
-        asked, _ = router._looked_up(named(name), params, scope, chosen, 0.0, at=None, demand=Demand())
+        asked, _ = router._looked_up(Asked(named(name), params, scope, chosen, 0.0, None, Demand()))
         found = router._engines.weighing.estimates(asked.statement, asked.values, asked.fresh)
         for engine, ms in took_ms.items():
             for _ in range(8):
@@ -72,6 +73,18 @@ async def test_whoever_names_an_engine_has_it(make_router, lake):
     for engine in ("duckdb", "postgres"):
         answer = await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING, engine=engine)
         assert (answer.meta.engine, answer.code) == (engine, Reason.ASKED)
+
+
+async def test_who_allows_a_lag_does_not_ask_postgresql_again(make_router, lake):
+    router = make_router(lake, **CHEAP | {"CHRONOLAKE_CACHE_BYTES": 2**20})
+    first, again = [
+        await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING, max_lag_s=600) for _ in range(2)
+    ]
+    assert (first.code, again.code, again.meta.engine) == (Reason.CHEAPER, Reason.CACHED, "postgres")
+    assert again.rows == first.rows
+    assert again.meta.reason.startswith("PostgreSQL has answered this")
+    # Whoever does not has its answer of now.
+    assert (await router.ask("scraping_efficiency", EFFICIENCY, scope=EVERYTHING)).code is Reason.CHEAPER
 
 
 async def test_what_runs_took_puts_the_choice_right(make_router, lake, teach):
@@ -112,7 +125,7 @@ async def test_a_busy_postgresql_gets_no_question_that_the_lake_can_answer(make_
         # Nor does one wait that was on its way when the last place was taken.
         chosen = router.route_query(QueryType.AGGREGATION, {})
         late, _ = router._looked_up(
-            named("scraping_efficiency"), EFFICIENCY, EVERYTHING, chosen, 0.0, at=None, demand=Demand()
+            Asked(named("scraping_efficiency"), EFFICIENCY, EVERYTHING, chosen, 0.0, None, Demand())
         )
         cheaper = Route(Engine.POSTGRES, "cheaper", Reason.CHEAPER)
         answer = router._answer(replace(late, chosen=cheaper))
