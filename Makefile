@@ -23,7 +23,7 @@ $(VENV)/.ready: lock/dev.txt pyproject.toml
 	@touch $@
 
 # A peer for tests, in an environment of its own: what it needs goes with nothing of ours.
-$(VENV)/pywb/.ready: lock/pywb.txt $(VENV)/.ready
+$(VENV)/pywb/.ready: lock/pywb.txt | $(VENV)/.ready
 	@$(PYTHON) -m venv $(VENV)/pywb
 	$(VENV)/pywb/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement lock/pywb.txt
 	@touch $@

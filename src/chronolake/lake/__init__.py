@@ -10,6 +10,7 @@ from chronolake.lake.lake import Lake
 from chronolake.lake.layout_trial import LaidOut, LayoutTrials, Sample, Way
 from chronolake.lake.maintenance import LakeMaintenance
 from chronolake.lake.repairs import Repair, Repaired
+from chronolake.lake.resident import RESIDENT
 from chronolake.lake.retention import Snapshot
 from chronolake.lake.rollup import Rollup, RollupState
 from chronolake.lake.rollups import Refreshed, Rollups, rollup_states
@@ -20,6 +21,7 @@ from chronolake.lake.upkeep import RollupUpkeep
 from chronolake.lake.whole import WholeFiles
 
 __all__ = [
+    "RESIDENT",
     "Applied",
     "Checkpoint",
     "Estimate",

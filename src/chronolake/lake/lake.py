@@ -37,6 +37,7 @@ from chronolake.lake.failure import Scrubber, translated
 from chronolake.lake.files import FileWriter
 from chronolake.lake.layout import layout_of
 from chronolake.lake.layout_trial import LayoutTrials
+from chronolake.lake.machine import engine_memory_bytes, memory_bytes
 from chronolake.lake.parquet import ZSTD_LEVEL
 from chronolake.lake.records import DataFile
 from chronolake.lake.repairs import Repair, Repaired
@@ -54,6 +55,8 @@ from chronolake.settings import Layout, Settings
 WRITER_MEMORY_SHARE = 0.25
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
 SANDBOX_MEMORY_SHARE = 0.25
+#: Small tables that are kept in memory may take this share of it.
+RESIDENT_MEMORY_SHARE = 0.25
 #: And spill this much.
 SANDBOX_SPILL = "10GB"
 #: A file that no snapshot sees stays on the disk for so long at least, and for twice a query's time.
@@ -85,7 +88,11 @@ class Lake:
         self.path = ""
         self._keys = settings.home.root / "keys"
         self._engine = Engine.open(settings)
-        self._residents = Residents(cursor=self._engine.cursor, most_bytes=settings.lake.resident_bytes)
+        engine_bytes = engine_memory_bytes(settings.duckdb.memory_limit, memory_bytes())
+        self._residents = Residents(
+            cursor=self._engine.cursor,
+            most_bytes=min(settings.lake.resident_bytes, int(engine_bytes * RESIDENT_MEMORY_SHARE)),
+        )
         self._scanner = Scanner(
             catalog=self._commits.reading,
             cursor=self._engine.cursor,

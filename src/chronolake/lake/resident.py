@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -23,8 +23,13 @@ from chronolake.telemetry import logs, metrics
 LEAST_ASKED = 3
 #: And unchanged for so many seconds. Taking in a quarter of a million cells costs a tenth of one.
 LEAST_AGE_S = 1.0
-#: A value in the engine's memory: a text of more than 12 bytes lies beside its 16, numbers take less.
-VALUE_BYTES = 16
+#: Seconds after which a table goes whose files nobody asks for any more.
+STALE_S = 60.0
+#: Stands between a table's name and the number of its taking in.
+RESIDENT = "__resident_"
+#: A value in the engine's memory takes so many bytes at most, less a text's that are more than 12. Those are reckoned
+#: by their files: on disk, compressed, they take an eighth or more.
+VALUE_BYTES, TIMES_ON_DISK = 16, 8
 #: One table may take this share of the room.
 MOST_SHARE = 0.25
 
@@ -33,18 +38,22 @@ _log = logs.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """A table as some files hold it: `files` names these, and `select` reads the `columns` of all its `rows`."""
+    """A table as some files hold it: `files` names these, and `select` reads the `columns` of all its `rows`.
+
+    `on_disk` are the bytes of these files.
+    """
 
     table: str
     files: Hashable
     columns: tuple[str, ...]
     rows: int
+    on_disk: int
     select: str
 
     @property
     def bytes(self) -> int:
-        """About what its rows take in memory."""
-        return self.rows * len(self.columns) * VALUE_BYTES
+        """About what its rows take in memory, rather more than less."""
+        return max(self.rows * len(self.columns) * VALUE_BYTES, self.on_disk * TIMES_ON_DISK)
 
 
 @dataclass(eq=False)
@@ -81,10 +90,13 @@ class Residents:
         self._asked: dict[str, _Asked] = {}
         self._held: dict[str, _Resident] = {}
         self._leaving: set[_Resident] = set()
+        self._closed = False
         self._loader = ThreadPoolExecutor(1, "resident")
 
     def close(self) -> None:
-        """Take in no more; what is held goes with its engine."""
+        """Take in no more, lend no more; what is held goes with its engine."""
+        with self._lock:
+            self._closed = True
         self._loader.shutdown(wait=True, cancel_futures=True)
 
     def wait(self) -> None:
@@ -108,7 +120,7 @@ class Residents:
         """
         resident = self._borrowed(table, files, columns, source)
         try:
-            yield None if resident is None else resident.name
+            yield None if resident is None else f"memory.main.{identifier(resident.name)}"
         finally:
             if resident is not None:
                 self._given_back(resident)
@@ -117,6 +129,8 @@ class Residents:
         self, table: str, files: Hashable, columns: Sequence[str], source: Callable[[], Source | None]
     ) -> _Resident | None:
         with self._lock:
+            if self._closed:
+                return None
             found = self._held.get(table)
             if found is not None and found.source.files == files:
                 if not set(columns) <= set(found.source.columns):
@@ -126,6 +140,9 @@ class Residents:
                 return found
             if self._is_due(table, files) and (wanted := source()) is not None and self._may_hold(wanted):
                 self._loader.submit(self._take_in, wanted)
+            elif found is not None and self._clock.monotonic() - self._asked[table].since > STALE_S:
+                del self._held[table]
+                self._loader.submit(self._drop, self._leave([found]))
             return None
 
     def _is_due(self, table: str, files: Hashable) -> bool:
@@ -151,19 +168,37 @@ class Residents:
             self._drop([resident])
 
     def _take_in(self, source: Source) -> None:
-        resident = _Resident(source, f"resident_{next(self._numbers)}", lent=next(self._numbers))
+        name = f"{source.table}{RESIDENT}{next(self._numbers)}"
+        resident = _Resident(source, name, lent=next(self._numbers))
+        if not self._is_asked_for(source):
+            return
         try:
             with self._cursor() as cursor:
                 cursor.execute(f"CREATE TABLE memory.main.{identifier(resident.name)} AS {source.select}")
         except duckdb.Error as error:
-            # Its files are read as before. They may be gone already, or the memory is used up.
+            # Its files are read as before. They may be gone already, or the memory is used up: it may be tried again.
             _log.warning("lake.not_resident", table=source.table, error=str(error).partition("\n")[0])
+            self._forget([source.table])
             return
         with self._lock:
             before = self._held.get(source.table)
             self._held[source.table] = resident
-            goes = self._leave([before] if before else []) + self._leave(self._too_many())
+            evicted = self._too_many()
+            goes = self._leave([before] if before else []) + self._leave(evicted)
+        self._forget([each.source.table for each in evicted])
         self._drop(goes)
+
+    def _is_asked_for(self, source: Source) -> bool:
+        """Whether these are still the files that the table is asked for with."""
+        with self._lock:
+            asked = self._asked.get(source.table)
+            return asked is not None and asked.files == source.files
+
+    def _forget(self, tables: Sequence[str]) -> None:
+        """Let these be taken in again, once they are asked for as often again."""
+        with self._lock:
+            for table in tables:
+                self._asked.pop(table, None)
 
     def _too_many(self) -> list[_Resident]:
         """Those that were not lent for the longest, until the others have room."""
@@ -184,7 +219,8 @@ class Residents:
 
     def _drop(self, goes: Sequence[_Resident]) -> None:
         for resident in goes:
-            with self._cursor() as cursor:
+            # In an engine that was closed meanwhile there is nothing left to drop.
+            with suppress(duckdb.Error), self._cursor() as cursor:
                 cursor.execute(f"DROP TABLE IF EXISTS memory.main.{identifier(resident.name)}")
             with self._lock:
                 self._leaving.discard(resident)

@@ -175,13 +175,17 @@ class Scanner:
     ) -> list[str] | None:
         found = []
         for one in wanted:
-            name = _name(snapshot_id, laid(one.table))
-            listing = self._listing(one.table, snapshot_id, laid(one.table))
+            files = laid(one.table)
+            listing = self._listing(one.table, snapshot_id, files)
             if listing is None:
                 return None
-            source = partial(self._source, one.table, name, listing)
-            resident = self._residents.lent(one.table, name, one.columns, source)
-            relation = leases.enter_context(resident) or self._relation(one, listing)
+            relation = None
+            # A snapshot's number alone may be that of a lake which was made anew.
+            if files is not None:
+                source = partial(self._source, one.table, files, listing)
+                lent = self._residents.lent(one.table, files, one.columns, source)
+                relation = leases.enter_context(lent)
+            relation = relation or self._relation(one, listing)
             if relation is None:
                 return None
             found.append(relation)
@@ -192,7 +196,12 @@ class Scanner:
         columns = tuple(listing.columns)
         select = self._relation(Wanted(table, columns), listing)
         rows = sum(file.rows for file in listing.files)
-        return None if select is None else Source(table, files, columns, rows, f"SELECT * FROM {select}")
+        on_disk = sum(file.bytes for file in listing.files)
+        return (
+            None
+            if select is None
+            else Source(table, files, columns, rows, on_disk, f"SELECT * FROM {select}")
+        )
 
     def reach(
         self, wanted: Sequence[Wanted], snapshot_id: int, laid: Callable[[str], Hashable]

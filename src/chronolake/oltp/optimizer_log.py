@@ -1,11 +1,12 @@
 """The optimizer's log: what it changed, why, and what is needed to take it back."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import psycopg
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
@@ -49,8 +50,10 @@ def alone(conn: Connection) -> Iterator[bool]:
         yield got
     finally:
         # Not left to the closing connection, whose server ends some time after it.
-        if got and not conn.closed:
-            one(conn, "optimizer_alone_ends", {"key": ALONE})
+        # With a connection that broke it is gone already, and what happened within is to be told.
+        if got:
+            with suppress(psycopg.OperationalError):
+                one(conn, "optimizer_alone_ends", {"key": ALONE})
 
 
 def add(

@@ -79,8 +79,8 @@ class ResultCache:
         self._lifetime_s = settings.lifetime_s
         self._prefix = f"chronolake:{instance}:answer:"
         self._held: OrderedDict[str, bytes] = OrderedDict()
-        #: how fresh the newest answers are that are kept for those who allow a lag
-        self._fresh: dict[str, Freshness] = {}
+        #: how fresh the newest answers are that are kept for those who allow a lag, and how many values each has
+        self._fresh: dict[str, tuple[Freshness, int]] = {}
         self._bytes = 0
         self._lock = threading.Lock()
         self._redis: redis.Redis | None = None
@@ -118,15 +118,18 @@ class ResultCache:
         return None if packed is None else _unpacked(packed, question)
 
     def newest(
-        self, key: str, question: Question, *, most_bytes: int | None = None
+        self, key: str, question: Question, *, most_values: int | None = None
     ) -> tuple[Kept, Freshness] | None:
         """The newest answer of that name that was kept by `put_newest`, and how fresh it was.
 
-        Null where none is, or where it takes more than `most_bytes`.
+        Null where none is, or where it has more than `most_values`.
         """
         with self._lock:
-            fresh, packed = self._fresh.get(key), self._held.get(key)
-            if fresh is None or packed is None or len(packed) > (most_bytes or len(packed)):
+            told, packed = self._fresh.get(key), self._held.get(key)
+            if told is None or packed is None:
+                return None
+            fresh, values = told
+            if most_values is not None and values > most_values:
                 return None
             self._held.move_to_end(key)
         kept = _unpacked(packed, question)
@@ -143,7 +146,8 @@ class ResultCache:
     def put_newest(self, key: str, answer: Kept, fresh: Freshness) -> None:
         """Keep the newest answer of that name, for those who allow a lag, unless a newer one is kept."""
         if self._has_room(answer):
-            self._into_memory(key, answer.packed, fresh)
+            values = len(answer.rows) * len(answer.rows[0]) if answer.rows else 0
+            self._into_memory(key, answer.packed, (fresh, values))
 
     def put(self, key: str, answer: Kept) -> None:
         """Keep an answer, unless it is too large for the memory that there is."""
@@ -161,14 +165,14 @@ class ResultCache:
                 self._held.move_to_end(key)
             return packed
 
-    def _into_memory(self, key: str, packed: bytes, fresh: Freshness | None = None) -> None:
+    def _into_memory(self, key: str, packed: bytes, newest: tuple[Freshness, int] | None = None) -> None:
         with self._lock:
-            if fresh is not None:
-                known = self._fresh.get(key)
-                if known and known.as_of and fresh.as_of and known.as_of > fresh.as_of:
+            if newest is not None:
+                known, fresh = self._fresh.get(key), newest[0]
+                if known and known[0].as_of and fresh.as_of and known[0].as_of > fresh.as_of:
                     # It took longer than one that was begun later.
                     return
-                self._fresh[key] = fresh
+                self._fresh[key] = newest
             self._bytes += len(packed) - len(self._held.pop(key, b""))
             self._held[key] = packed
             while self._bytes > self._most:

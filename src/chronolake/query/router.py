@@ -52,8 +52,8 @@ _log = logs.get_logger(__name__)
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
 #: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
 _FRONT_THREADS = 2
-#: An answer of so many bytes, compressed, is unpacked in less time than a thread takes to be woken: some hundred rows.
-AT_HAND_BYTES = 16_384
+#: An answer of so many values is unpacked in about a millisecond, less than a thread takes to be woken under load.
+AT_HAND_VALUES = 3000
 
 
 class HybridQueryRouter:
@@ -221,7 +221,7 @@ class HybridQueryRouter:
             return None
         scope = narrowed_by(self._found_projects, given.scope, values)
         asked = replace(given, values=values, scope=scope)
-        return self._lagging(asked, most_bytes=AT_HAND_BYTES)
+        return self._lagging(asked, most_values=AT_HAND_VALUES)
 
     def _looked_up(self, given: Asked) -> tuple[Asked, Answer | None]:
         """The question with its parameters read, and its answer where the cache has it."""
@@ -330,14 +330,14 @@ class HybridQueryRouter:
             raise _neither("what the lake holds is not known, or not fresh enough", error)
         return replace(asked, fresh=fresh, chosen=route.without_postgres(error.message, fresh.lag_s))
 
-    def _lagging(self, asked: Asked, *, most_bytes: int | None = None) -> tuple[Asked, Answer] | None:
+    def _lagging(self, asked: Asked, *, most_values: int | None = None) -> tuple[Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was.
 
-        With `most_bytes` one that takes more in the cache is left there.
+        With `most_values` one that has more is left in the cache.
         """
         if asked.demand.max_lag_s is None:
             return None
-        found = self._cache.newest(asked.key(None), asked.question, most_bytes=most_bytes)
+        found = self._cache.newest(asked.key(None), asked.question, most_values=most_values)
         if found is None:
             return None
         kept, before = found

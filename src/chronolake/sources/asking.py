@@ -194,12 +194,20 @@ class Asker:
         """Wait for the host's turn and send one request."""
         async with turn(file_of(self._folder, wanted.host)) as state:
             now = self._clock.now().timestamp()
+            if self._is_late(pace.wait_s(state.next_at, now, self.interval_s)):
+                # While others had their turn. Nothing is said of the archive, which was not asked.
+                raise self._too_late(wanted.url, retry)
             state.breaker = next_state(state.breaker, Event.WANTED, now, breaker.MANNERS)
             wait_s = pace.wait_s(state.next_at, now, self.interval_s)
             if not state.breaker.lets_through or wait_s > pace.LONGEST_PAUSE_S:
                 raise self._held_back(wanted.url, state, now, retry)
             await asyncio.sleep(wait_s)
             return await self._send(wanted, body, state, retry=retry)
+
+    def _too_late(self, url: str, retry: int) -> _Failed:
+        self._keep(Attempt(self.archive_source, Outcome.NOT_SENT, url, self._clock.now(), retry))
+        message = f"{self.archive_source} was not asked again: its turn came when the time for it was over"
+        return _Failed(Outcome.NOT_SENT, SourceUnavailable(message, outcome=Outcome.NOT_SENT.value))
 
     def _held_back(self, url: str, state: HostState, now: float, retry: int) -> _Failed:
         self._keep(Attempt(self.archive_source, Outcome.NOT_SENT, url, self._clock.now(), retry))
@@ -313,6 +321,10 @@ class Asker:
             return self.settings.timeout_s
         return max(0.0, self._ends_at - self._clock.monotonic())
 
+    def _is_late(self, wait_s: float) -> bool:
+        """Whether a try after such a wait would be cut short, and would say of the archive that it is slow."""
+        return self._ends_at is not None and self._left_s() - wait_s < self.settings.timeout_s / 2
+
     @property
     def _user_agent(self) -> str:
         contact = self.settings.contact
@@ -353,8 +365,7 @@ class Asker:
         if isinstance(error.error, SourceHeldBack):
             return False
         longest_s = self._longest_wait_s(error)
-        # A try that began near the end would be cut short, and would say of the archive that it is slow.
-        if self._ends_at is not None and self._left_s() - longest_s < self.settings.timeout_s / 2:
+        if self._is_late(longest_s):
             return False
         if error.outcome is not Outcome.THROTTLED:
             return True

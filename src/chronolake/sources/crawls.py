@@ -64,8 +64,16 @@ def listed(answer: Answer) -> Contents | None:
     if answer.status != 200:
         return None
     found = document(answer)
-    if not isinstance(found, list) or not all(
-        isinstance(entry, dict) and _NAME.fullmatch(str(entry.get("id"))) for entry in found
-    ):
+    if not isinstance(found, list) or not all(map(_is_crawl, found)):
         raise Unusable(Outcome.MALFORMED, "it is no list of crawls")
     return Contents(rows=None, document=found)
+
+
+def _is_crawl(entry: object) -> bool:
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("id"), str)
+        or not _NAME.fullmatch(entry["id"])
+    ):
+        return False
+    return all(isinstance(entry.get(name, ""), str) for name in ("from", "to"))

@@ -135,9 +135,11 @@ class Backfill:
                 if plan is not None:
                     plans.append(plan)
                     jobs += self._jobs(readers[0], plan, checkpoint.epoch, lsn, batches)
-            self._copy(jobs, readers, lsn, checkpoint.epoch)
-        # Ranges are alike, so what one leaves the next takes: given back after each, it costs a tenth of all the time.
-        memory.release()
+            try:
+                self._copy(jobs, readers, lsn, checkpoint.epoch)
+            finally:
+                # Ranges are alike, so what one leaves the next takes: given back after each, it costs a tenth.
+                memory.release()
         if not plans:
             return checkpoint
         taken = self._take_in(plans, checkpoint, leadership)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chronolake.lake import RESIDENT
 from chronolake.query.explain.step import Step, columns_of, conditions_of, with_time_shares
 
 _DIALECT = "duckdb"
@@ -12,6 +13,8 @@ _DIALECT = "duckdb"
 _AROUND = frozenset({"EXPLAIN_ANALYZE", "RESULT_COLLECTOR"})
 #: A file of the lake lies in a folder of its table's name.
 _TABLE = re.compile(r"/main/([^/]+)/")
+#: What follows a table's name where its rows are kept in memory: a number that each taking in has anew.
+_RESIDENT = re.compile(f"{re.escape(RESIDENT)}[0-9]+$")
 #: How a condition is told that may be passed over.
 _OPTIONAL = "optional: "
 
@@ -78,7 +81,8 @@ def _without_nothing(step: Step) -> Step:
 
 def _table(told: Mapping[str, Any]) -> str | None:
     if "Table" in told:
-        return str(told["Table"]).rpartition(".")[2].strip('"')
+        # The same plan, wherever its rows lie.
+        return _RESIDENT.sub("", str(told["Table"]).rpartition(".")[2].strip('"'))
     found = _TABLE.search(str(told.get("Filename(s)", "")))
     return found[1] if found else None
 

@@ -14,6 +14,9 @@ from typing import Self
 import pyarrow.parquet as pq
 
 from chronolake.sources.columnar.wanted import Wanted
+from chronolake.telemetry import logs
+
+_log = logs.get_logger(__name__)
 
 _UUID = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Microseconds of a unit of time, as Parquet names it, and how many of it make one.
@@ -68,18 +71,28 @@ class Outlines:
     def of(self, crawl: str) -> Mapping[str, Outline]:
         """The outlines of a crawl's files, by path."""
         file = self._file(crawl)
-        lines = file.read_bytes().splitlines() if file.exists() else []
+        try:
+            lines = file.read_bytes().splitlines()
+        except FileNotFoundError:
+            lines = []
+        except OSError as error:
+            _log.warning("outlines.unreadable", file=str(file), error=error.strerror)
+            lines = []
         return dict(found for line in lines if (found := _read(line)) is not None)
 
     def keep(self, crawl: str, path: str, outline: Outline) -> None:
         """Keep the outline of one file, if it can never be another."""
         if not _UUID.search(path):
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        line = json.dumps([path, [astuple(span) for span in outline.spans]]) + "\n"
-        # One write behind the end of the file: lines of several processes do not get mixed up.
-        with self._file(crawl).open("ab", buffering=0) as file:
-            file.write(line.encode())
+        # What a kill cut short ends before this line does, which begins and ends with an end of line.
+        line = "\n" + json.dumps([path, [astuple(span) for span in outline.spans]]) + "\n"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # One write behind the end of the file: lines of several processes do not get mixed up.
+            with self._file(crawl).open("ab", buffering=0) as file:
+                file.write(line.encode())
+        except OSError as error:
+            _log.warning("outlines.not_kept", file=str(self._file(crawl)), error=error.strerror)
 
     def _file(self, crawl: str) -> Path:
         return self._folder / f"{crawl}.jsonl"
