@@ -1,6 +1,8 @@
 """An archive that fails: each request is told, nothing is lost, and an outage is never an archive that has nothing."""
 
+import fcntl
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -8,14 +10,18 @@ from itertools import pairwise
 import pytest
 
 from chronolake.capture.session import SessionEvent
-from chronolake.clock import ManualClock
+from chronolake.clock import ManualClock, SystemClock
 from chronolake.errors import SessionBusy, SourceBlocked, SourceHeldBack, SourceRefused, SourceUnavailable
 from chronolake.ingest import Collector, CollectRequest
 from chronolake.oltp import Database, imports, sessions
 from chronolake.services import open_services
 from chronolake.sources.breaker import FAILURES, FIRST_PAUSE_S
+from chronolake.sources.catalogue import Kind, asker_of, states_folder
+from chronolake.sources.catalogue import archive as archive_of
 from chronolake.sources.query import Query
 from chronolake.sources.router import Policy
+from chronolake.sources.turn import file_of, look
+from chronolake.sources.wayback import Wayback
 from chronolake.testing import INGESTED, differences
 from chronolake.testing.archive import Fault, Made, WebArchive
 
@@ -210,6 +216,40 @@ def test_fallback_comes_within_the_deadline_of_the_first_request_that_fails(data
         archive.fail(Fault.STALL, Fault.STALL)
         [report] = collect(services, "alone")
         assert (report.failure, report.attempts) == (None, {"timeout": 2, "ok": 5})
+
+
+class InMemory(list):
+    """Attempts in memory."""
+
+    record = list.append
+
+
+def test_a_turn_that_comes_too_late_says_nothing_of_the_archive(fast, archive):
+    """Another process has the host meanwhile; whoever has somewhere else to go does not send what would be cut short."""
+    settings = fast(CHRONOLAKE_ARCHIVE_TIMEOUT_S=1.0, CHRONOLAKE_ARCHIVE_BACKOFF_S=0.05)
+    asked = archive_of(Kind.WAYBACK, f"{archive.base}/cdx", settings.archives)
+    attempts = InMemory()
+    asker = asker_of(asked, settings, attempts, SystemClock())
+    asker.hasty = True
+    file = file_of(states_folder(settings), asked.host)
+
+    def in_between():
+        while not archive.asked:
+            time.sleep(0.005)
+        with file.open("r+b") as held:
+            # Waits for the first try's end, as any other process would.
+            fcntl.flock(held, fcntl.LOCK_EX)
+            time.sleep(0.8)
+
+    archive.fail(Fault.UNAVAILABLE)
+    other = threading.Thread(target=in_between)
+    other.start()
+    with pytest.raises(SourceUnavailable, match="its turn came"):
+        next(Wayback(asker=asker, base=asked.base, page_rows=50).pages(QUERY, None))
+    other.join()
+    assert [attempt.outcome.value for attempt in attempts] == ["server_error", "not_sent"]
+    assert len(archive.asked) == 1
+    assert look(file).breaker.failures == 1
 
 
 def test_the_breaker_opens_tries_and_closes_as_its_table_says(lakeless, archive):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chronolake.lake import RESIDENT
 from chronolake.oltp.query_plans import Planned, PlanTimes
 from chronolake.query.explain import (
     Compared,
@@ -52,6 +53,15 @@ def test_a_plan_is_a_tree_of_steps_with_shares_of_the_time(name):
     # No value of anybody's is left.
     text = json.dumps(step.document())
     assert re.search(r"host-003|2026|/lake|999", text) is None
+
+
+def test_a_table_in_memory_is_the_same_step_each_time_it_was_taken_in():
+    def scan(number):
+        told = {"Table": f"memory.main.rollup_0a{RESIDENT}{number}", "Filters": "domain='example.com'"}
+        return duckdb.normalised({"operator_type": "TABLE_SCAN", "extra_info": told, "operator_timing": 0.1})
+
+    assert scan(3) == scan(27)
+    assert scan(3).table == "rollup_0a"
 
 
 def test_a_scan_of_postgres_tells_what_it_read_and_let_through():

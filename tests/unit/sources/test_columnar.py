@@ -1,5 +1,6 @@
 """The columnar index: what a query wants of it, and which bytes that costs."""
 
+import json
 from datetime import UTC, datetime
 from io import BytesIO
 from itertools import pairwise
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronolake.capture.attempt import Outcome
-from chronolake.errors import SourceUnavailable
+from chronolake.errors import ArchiveQueryInvalid, SourceUnavailable
+from chronolake.sources import crawls
 from chronolake.sources.answer import Answer, Unusable
 from chronolake.sources.columnar.footer import Chunk
+from chronolake.sources.columnar.outline import Outline, Outlines, Span
 from chronolake.sources.columnar.row_group import GAP_BYTES, MOST_BYTES, fetches
 from chronolake.sources.columnar.source import Place
 from chronolake.sources.columnar.wanted import Wanted
@@ -54,6 +57,51 @@ def test_a_row_group_is_never_passed_over_that_holds_what_is_wanted(keys, asked)
         assert wanted.may_hold_keys(min(keys).encode(), max(keys).encode())
         # Statistics may be cut short: the least key down, the greatest up.
         assert wanted.may_hold_keys(min(keys)[:3].encode(), max(keys)[:3].encode() + b"\xff")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kept"),
+    [
+        ("url:.*/b", ["http://a/b"]),
+        ("url:http://a/.", ["http://a/b", "http://a/\n"]),
+        ("!url:.*/b|x", ["http://a/\n", "http://a/bc", None]),
+        # In Python this would take longer than anybody lives.
+        (r"url:(?:[a-z/:]+)+\d", []),
+    ],
+)
+def test_filters_keep_what_matches_as_a_whole_in_linear_time(pattern, kept):
+    urls = ["http://a/b", "http://a/\n", "http://a/bc", None, "a" * 10_000]
+    (kept_by,) = Wanted.of(Query.parse("a.example", filters=(pattern,))).filters
+    found = [url for url, keep in zip(urls, kept_by.matches(pa.array(urls)).to_pylist(), strict=True) if keep]
+    assert [url for url in found if url != urls[-1]] == kept
+
+
+@pytest.mark.parametrize("pattern", ["url:(", r"url:(a)\1", "url:a(?=b)"])
+def test_what_re2_does_not_know_is_refused(pattern):
+    with pytest.raises(ArchiveQueryInvalid, match="no regular expression"):
+        Wanted.of(Query.parse("a.example", filters=(pattern,)))
+
+
+def test_outlines_that_cannot_be_kept_cost_requests_only(tmp_path):
+    path = f"part-00000-{'-'.join(['0' * 8, *['0' * 4] * 3, '0' * 12])}.c000.parquet"
+    outline = Outline((Span(7, "com,a)/", "com,z)/", None, None),))
+    (tmp_path / "file").write_text("in the way")
+    lost = Outlines(tmp_path / "file")
+    lost.keep("CC-MAIN-2025-33", path, outline)
+    assert lost.of("CC-MAIN-2025-33") == {}
+    kept = Outlines(tmp_path / "folder")
+    kept.keep("CC-MAIN-2025-33", path, outline)
+    # One that a kill cut short takes no other with it.
+    with (tmp_path / "folder" / "CC-MAIN-2025-33.jsonl").open("a") as file:
+        file.write('["cut')
+    kept.keep("CC-MAIN-2025-33", f"x{path}", outline)
+    assert kept.of("CC-MAIN-2025-33") == {path: outline, f"x{path}": outline}
+
+
+@pytest.mark.parametrize("entry", [{}, {"id": 5}, {"id": "CC-MAIN-2025-33", "from": 2025}, "CC-MAIN-2025-33"])
+def test_a_list_of_crawls_is_one_of_texts(entry):
+    with pytest.raises(Unusable, match="list of crawls"):
+        crawls.listed(answer(200, json.dumps([entry]).encode()))
 
 
 def test_the_times_that_a_query_wants():
