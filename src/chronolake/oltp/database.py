@@ -1,6 +1,7 @@
 """The connection to PostgreSQL: server, schema and pool open together, and its errors become ours."""
 
 import select
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -101,7 +102,9 @@ class Database:
         Raises:
             DatabaseError: as `connection`.
         """
-        with self.connection() as conn:
+        with _translated(), ExitStack() as stack:
+            with _glancing():
+                conn = stack.enter_context(self._pool.connection())
             conn.autocommit = True
             try:
                 yield conn
@@ -129,11 +132,29 @@ class Database:
 def _check(conn: Connection) -> None:
     """Refuse a connection that its server has ended.
 
-    One that is as it was left has nothing to be read from it, while an end is told by bytes and the end of the stream:
-    only then is it worth a round trip to ask.
+    One that is as it was left has nothing to be read from it, while an end is told by bytes and the end of the stream.
+    For a glance that is enough, and saves a round trip.
     """
-    if conn.closed or _has_news(conn.pgconn.socket):
+    if not _caller.glances or conn.closed or _has_news(conn.pgconn.socket):
         ConnectionPool.check_connection(conn)
+
+
+class _Caller(threading.local):
+    """What a thread wants a connection for: the pool checks it in the thread that asks."""
+
+    glances = False
+
+
+_caller = _Caller()
+
+
+@contextmanager
+def _glancing() -> Iterator[None]:
+    _caller.glances = True
+    try:
+        yield
+    finally:
+        _caller.glances = False
 
 
 def _has_news(socket: int) -> bool:

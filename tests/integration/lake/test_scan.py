@@ -70,7 +70,7 @@ def test_lists_of_files_hold_what_the_lake_holds(
     lake.note_checkpoint(StreamCheckpoint("e", 1, 1, datetime.now(UTC), datetime.now(UTC)))
     chance = random.Random(layout)
     known, read = 0, 0
-    for _ in range(30):
+    for _ in range(18):
         match chance.choice(["append", "append", "change", "compact"]):
             case "append":
                 count = chance.choice([1, 200, 11_000])
@@ -89,7 +89,7 @@ def test_lists_of_files_hold_what_the_lake_holds(
                 read += 1
                 where = "" if domain is None else f" WHERE domain = '{domain}'"
                 assert found == sorted(ask(lake, f"SELECT {', '.join(COLUMNS)} FROM cdx_records{where}"))
-    assert read > 20
+    assert read > 12
 
 
 def test_an_older_snapshot_has_its_own_list(lake, captures, rows_by_files, ask):

@@ -147,7 +147,7 @@ def test_what_footers_said_is_kept_and_the_next_domain_costs_less(fast, archive)
     # What holds captures is read again; of what holds none, nothing is asked but the two lists.
     assert requests == [requests[0], 2, requests[0], 2]
     kept = settings.home.root / "archives" / "outlines" / f"{NEW}.jsonl"
-    assert len(kept.read_text().splitlines()) == 4
+    assert sum(bool(line) for line in kept.read_text().splitlines()) == 4
     # What a kill cut short is read anew.
     kept.write_bytes(kept.read_bytes()[:-20])
     archive.asked.clear()
