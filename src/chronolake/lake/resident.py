@@ -27,8 +27,8 @@ LEAST_AGE_S = 1.0
 STALE_S = 60.0
 #: Stands between a table's name and the number of its taking in.
 RESIDENT = "__resident_"
-#: A value in the engine's memory takes so many bytes at most, less a text's that are more than 12. Those are reckoned
-#: by their files: on disk, compressed, they take an eighth or more.
+#: A value in the engine's memory takes so many bytes, and a text of more than 12 its own beside. Texts are reckoned by
+#: their files, in which, compressed, they take an eighth or more.
 VALUE_BYTES, TIMES_ON_DISK = 16, 8
 #: One table may take this share of the room.
 MOST_SHARE = 0.25
@@ -168,10 +168,10 @@ class Residents:
             self._drop([resident])
 
     def _take_in(self, source: Source) -> None:
-        name = f"{source.table}{RESIDENT}{next(self._numbers)}"
-        resident = _Resident(source, name, lent=next(self._numbers))
         if not self._is_asked_for(source):
             return
+        name = f"{source.table}{RESIDENT}{next(self._numbers)}"
+        resident = _Resident(source, name, lent=next(self._numbers))
         try:
             with self._cursor() as cursor:
                 cursor.execute(f"CREATE TABLE memory.main.{identifier(resident.name)} AS {source.select}")

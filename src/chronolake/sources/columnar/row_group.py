@@ -108,13 +108,17 @@ class RowGroup:
     def body(self) -> BinaryIO:
         """The wanted rows as Parquet, with the columns that we know and the crawl; whoever takes it closes it."""
         body = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115  # handed out
-        writer: pq.ParquetWriter | None = None
-        for batch in self._wanted_rows():
-            writer = writer or pq.ParquetWriter(body, batch.schema)
-            writer.write_batch(batch)
-        if writer is not None:
-            writer.close()
-        body.seek(0)
+        try:
+            writer: pq.ParquetWriter | None = None
+            for batch in self._wanted_rows():
+                writer = writer or pq.ParquetWriter(body, batch.schema)
+                writer.write_batch(batch)
+            if writer is not None:
+                writer.close()
+            body.seek(0)
+        except BaseException:
+            body.close()
+            raise
         return body
 
     def take(self, fetch: Fetch, answer: Answer) -> None:
