@@ -78,8 +78,10 @@ class Measure:
 class Rollup:
     """Cells of `source`: what they are told apart by, and what each holds of the rows where every `where` is true.
 
-    `reads` are the columns of the table that dimensions and `where` need. Kinds are DuckDB's types, empty until the
-    engine has told them.
+    Its rows are the table's own, or those of the last of the CTEs `rows`, each a name and its text, which read the
+    table and can be computed for each value of `reads` alone. Otherwise `reads` are the columns of the table that
+    dimensions and `where` need. Only groups that fulfil every `having` are cells. Kinds are DuckDB's types, empty until
+    the engine has told them.
     """
 
     source: str
@@ -87,6 +89,8 @@ class Rollup:
     reads: tuple[str, ...]
     dimensions: tuple[Dimension, ...]
     measures: tuple[Measure, ...]
+    having: tuple[str, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def name(self) -> str:
@@ -96,6 +100,8 @@ class Rollup:
             sorted(self.where),
             sorted(dimension.expression for dimension in self.dimensions),
             sorted((measure.expression, measure.place or 0) for measure in self.measures),
+            # What most have none of is left out, so that they keep the names that they were made under.
+            *([sorted(self.having), self.rows] if self.having or self.rows else []),
         ]
         return f"rollup_{blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()}"
 
@@ -143,6 +149,8 @@ class Rollup:
             measures=tuple(
                 Measure(**{**found, "combine": Combine(found["combine"])}) for found in document["measures"]
             ),
+            having=tuple(document.get("having", ())),
+            rows=tuple((name, text) for name, text in document.get("rows", ())),
         )
 
 

@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 from chronolake.capture.columns import Table
 from chronolake.errors import ChronolakeError, LakeError, LakeUnavailable
+from chronolake.lake.cells import TOUCHED, cells_of, cells_there, touched_by
 from chronolake.lake.changes import ChangeWriter, TableChanges
 from chronolake.lake.commit import CATALOG_SCHEMA, Catalog, Commit, live_files
 from chronolake.lake.engine import identifier
@@ -27,7 +28,7 @@ from chronolake.lake.files import FileWriter
 from chronolake.lake.keys import keys_of
 from chronolake.lake.layout import layout_of
 from chronolake.lake.records import DataFile
-from chronolake.lake.rollup import CELL, Dimension, Rollup, RollupState, kept_as, states
+from chronolake.lake.rollup import CELL, Rollup, RollupState, kept_as, states
 from chronolake.lake.schema import created
 from chronolake.lake.touched import touched
 from chronolake.lake.writer import lay_down
@@ -240,19 +241,14 @@ class Rollups:
         if rows is None:
             return TableChanges(rollup.table, rollup.table.arrow_schema.empty_table(), keys_of(_no_cells()))
         with self._reading() as cursor:
-            listed = ", ".join(
-                f"{dimension.expression} AS d{number}" for number, dimension in enumerate(rollup.dimensions)
-            )
-            cells = cursor.execute(
-                f"SELECT DISTINCT {_cell(rollup.dimensions)} AS {CELL}, {listed}"
-                f" FROM ({rows}){_where(rollup)}"
-            ).to_arrow_table()
-            cursor.register("touched_cells", cells)
+            parts = cursor.execute(touched_by(rollup, rows)).to_arrow_table()
+            cursor.register(TOUCHED, parts)
             try:
-                now = cursor.execute(_statement(rollup, until, of_touched=True)).to_arrow_table()
+                gone = cursor.execute(cells_there(rollup)).to_arrow_table() if rollup.rows else parts
+                now = cursor.execute(cells_of(rollup, until, of_touched=True)).to_arrow_table()
             finally:
-                cursor.unregister("touched_cells")
-        return TableChanges(rollup.table, _as_declared(now, rollup.table), keys_of(_uuids(cells[CELL])))
+                cursor.unregister(TOUCHED)
+        return TableChanges(rollup.table, _as_declared(now, rollup.table), keys_of(_uuids(gone[CELL])))
 
     def _rebuild(self, rollup: Rollup, moment: _Moment, started: float) -> int:
         files, laid = self._files(), []
@@ -275,7 +271,7 @@ class Rollups:
     def _all_cells(self, rollup: Rollup, snapshot_id: int) -> Iterator[pa.Table]:
         """Every cell, some at a time: they come as the engine has them, and none waits for all."""
         with self._reading() as cursor:
-            reader = cursor.execute(_statement(rollup, snapshot_id)).to_arrow_reader(CELLS_AT_ONCE)
+            reader = cursor.execute(cells_of(rollup, snapshot_id)).to_arrow_reader(CELLS_AT_ONCE)
             gathered: list[pa.RecordBatch] = []
             for batch in reader:
                 gathered.append(batch)
@@ -318,7 +314,7 @@ class Rollups:
             LakeError: the engine refused, as where a column is gone.
         """
         with self._reading() as cursor:
-            told = cursor.execute(f"DESCRIBE {_statement(rollup, None)}").fetchall()
+            told = cursor.execute(f"DESCRIBE {cells_of(rollup, None)}").fetchall()
         kinds = {row[0]: kept_as(row[1]) for row in told}
         return replace(
             rollup,
@@ -359,37 +355,6 @@ def _note(
         " CASE WHEN %(seconds)s::float8 IS NULL THEN refreshed_at ELSE clock_timestamp() END WHERE name = %(name)s",
         vars(moment) | {"name": name, "held_in": held_in, "cells": cells, "seconds": seconds},
     )
-
-
-def _statement(rollup: Rollup, snapshot_id: int | None, *, of_touched: bool = False) -> str:
-    """SQL for the cells; `of_touched` for those alone that the view `touched_cells` names."""
-    columns = [f"{_cell(rollup.dimensions)} AS {CELL}"]
-    columns += [f"{found.expression} AS {identifier(found.name)}" for found in rollup.dimensions]
-    for measure in rollup.measures:
-        picked = f"({measure.expression})" + (f"[{measure.place}]" if measure.place else "")
-        kind = f"CAST({picked} AS {measure.kind})" if measure.kind else picked
-        columns.append(f"{kind} AS {identifier(measure.name)}")
-    at = "" if snapshot_id is None else f" AT (VERSION => {snapshot_id})"
-    rows = f"{identifier(rollup.source)}{at}"
-    if of_touched:
-        same = " AND ".join(
-            f"{found.expression} {'IS NOT DISTINCT FROM' if found.nullable else '='} touched_cells.d{number}"
-            for number, found in enumerate(rollup.dimensions)
-        )
-        rows += f" SEMI JOIN touched_cells ON {same}"
-    grouped = ", ".join(found.expression for found in rollup.dimensions)
-    return f"SELECT {', '.join(columns)} FROM {rows}{_where(rollup)}" + (
-        f" GROUP BY {grouped}" if grouped else ""
-    )
-
-
-def _where(rollup: Rollup) -> str:
-    return f" WHERE {' AND '.join(f'({condition})' for condition in rollup.where)}" if rollup.where else ""
-
-
-def _cell(dimensions: Sequence[Dimension]) -> str:
-    """The name of a cell: a hash of its dimensions, written so that no two lists of values look alike."""
-    return f"unhex(md5(CAST(json_array({', '.join(found.expression for found in dimensions)}) AS VARCHAR)))"
 
 
 def _uuids(hashes: pa.ChunkedArray) -> pa.Array:

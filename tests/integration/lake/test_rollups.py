@@ -39,7 +39,39 @@ BY_STATUS = Rollup(
     measures=(COUNTED, Measure("m2", "count(DISTINCT domain)", Combine.NONE)),
 )
 WHOLE = Rollup("cdx_records", (), (), (), (COUNTED, Measure("m2", "min(domain)", Combine.MIN)))
-ROLLUPS = (BY_MONTH, BY_STATUS, WHOLE)
+#: Only groups that fulfil something.
+OFTEN = Rollup(
+    source="cdx_records",
+    where=(),
+    reads=("content_length",),
+    dimensions=(Dimension("d1", "content_length % 997", nullable=True),),
+    measures=(COUNTED, Measure("m2", "count(DISTINCT domain)", Combine.NONE)),
+    having=("count(*) > 2",),
+)
+#: Rows that are not the table's own, and can be computed by project and domain.
+STEPS = Rollup(
+    source="cdx_records",
+    where=("steps.captures > 0",),
+    reads=("domain", "project_id"),
+    dimensions=(
+        Dimension("project_id", "project_id", nullable=True),
+        Dimension("domain", "domain", nullable=False),
+        Dimension("d3", "seconds > 3600", nullable=True),
+    ),
+    measures=(COUNTED, Measure("m2", "sum(captures)", Combine.SUM)),
+    rows=(
+        (
+            "instants",
+            'SELECT project_id, domain, "timestamp", count(*) AS captures FROM cdx_records GROUP BY 1, 2, 3',
+        ),
+        (
+            "steps",
+            'SELECT project_id, domain, captures, epoch("timestamp" - lag("timestamp") OVER'
+            ' (PARTITION BY project_id, domain ORDER BY "timestamp")) AS seconds FROM instants',
+        ),
+    ),
+)
+ROLLUPS = (BY_MONTH, BY_STATUS, WHOLE, OFTEN, STEPS)
 SMALL = Limits(rows=4000, files=12, fan_in=3)
 
 
@@ -50,10 +82,14 @@ def truth(rollup):
         f"({found.expression})" + (f"[{found.place}]" if found.place else "") for found in rollup.measures
     ]
     where = f" WHERE {rollup.where[0]}" if rollup.where else ""
+    having = f" HAVING {rollup.having[0]}" if rollup.having else ""
+    ctes = ", ".join(f"{name} AS ({text})" for name, text in rollup.rows)
+    named = f"WITH {ctes} " if ctes else ""
+    rows = rollup.rows[-1][0] if ctes else "cdx_records"
     group = (
         f" GROUP BY {', '.join(found.expression for found in rollup.dimensions)}" if rollup.dimensions else ""
     )
-    return f"SELECT {', '.join(columns)} FROM cdx_records{where}{group}"
+    return f"{named}SELECT {', '.join(columns)} FROM {rows}{where}{group}{having}"
 
 
 def cells(rollup):
@@ -97,12 +133,12 @@ def test_a_rollup_holds_what_the_rows_give_and_says_how_far_it_is(lake, captures
     assert_true(lake)
     assert rollups.make(BY_MONTH, asked="again") is None
     states = rollups.states()
-    assert [state.current for state in states] == [True] * 3
+    assert [state.current for state in states] == [True] * len(ROLLUPS)
     assert {state.asked for state in states} == {"a test"}
     assert [state.cells for state in states] == [refreshed.cells for refreshed in made]
     lake.append(CDX_RECORDS, captures(10, first=5000))
-    assert [state.current for state in rollups.states()] == [False] * 3
-    assert len(rollups.refresh_all()) == 3
+    assert [state.current for state in rollups.states()] == [False] * len(ROLLUPS)
+    assert len(rollups.refresh_all()) == len(ROLLUPS)
     assert rollups.refresh_all() == []
     assert_true(lake)
 

@@ -16,7 +16,7 @@ def optimizer(database, lake, filled, make_settings):
 #: Of every shape there is one that is asked about single projects, too.
 BY_PROJECT = (
     "archive_sources_comparison", "content_quality_distribution", "domain_statistics", "domain_timeline",
-    "project_summary", "projects_comparison",
+    "link_rot", "project_summary", "projects_comparison", "status_mime",
 )  # fmt: skip
 
 

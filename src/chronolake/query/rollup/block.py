@@ -5,36 +5,38 @@ Pure. A part that does more than that, as joins, windows and subqueries do, is n
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlglot import exp
 
 from chronolake.capture.columns import TABLES, Table
+from chronolake.query.rollup.chain import Chain, chains
+from chronolake.query.rollup.conditions import (
+    Bounds,
+    bounds_of,
+    conditions,
+    grouped_by,
+    listed,
+    pins,
+    text_of,
+)
 from chronolake.query.text import known_table, tables_read
 
 #: What a SELECT may consist of.
-_PARTS = frozenset({"expressions", "from_", "where", "group", "order", "limit", "kind", "hint"})
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """`column` lies between two parameters, which are times."""
-
-    column: exp.Column
-    start: str
-    end: str
+_PARTS = frozenset(
+    {"expressions", "from_", "where", "group", "having", "order", "limit", "kind", "hint", "with_"}
+)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A SELECT over one table of the registry.
+    """A SELECT over one table of the registry, or over a chain of CTEs that are computed of it.
 
     `pinned` columns are equal to a parameter each, `bounds` are those of a time range, and `where` has what else is
     asked of a row, which names no parameter. `within` asks of whole groups that another part of the statement names
-    them. `grouped` are the expressions that it groups by, null where it does not, and `aggregates` what it computes of
-    each group.
+    them, and `having` what the group itself tells. `grouped` are the expressions that it groups by, null where it does
+    not, and `aggregates` what it computes of each group.
     """
 
     select: exp.Select
@@ -45,16 +47,13 @@ class Block:
     grouped: tuple[exp.Expr, ...] | None
     aggregates: tuple[exp.Expr, ...]
     within: tuple[exp.In, ...] = ()
+    having: tuple[exp.Expr, ...] = ()
+    chain: Chain | None = None
 
     @property
     def apart_by(self) -> tuple[exp.Expr, ...]:
         """What tells rows of different groups, and rows that are asked for from others, apart."""
         return (*(condition.this for condition in self.pinned), *(self.grouped or ()))
-
-
-def text_of(node: exp.Expr) -> str:
-    """A node in DuckDB's SQL; equal texts mean the same over one table."""
-    return node.sql(dialect="duckdb", comments=False)
 
 
 def shaped(tree: exp.Expr, values: Mapping[str, Any]) -> exp.Expr:
@@ -72,11 +71,38 @@ def shaped(tree: exp.Expr, values: Mapping[str, Any]) -> exp.Expr:
 
 
 def blocks(tree: exp.Expr, values: Mapping[str, Any]) -> Iterator[Block]:
-    """The blocks of a shaped statement."""
-    for table in tables_read(tree):
-        found = _block(table, values) if known_table(table) else None
-        if found is not None:
+    """The blocks of a shaped statement.
+
+    Those over a chain come first. What a chain is computed of has blocks too, whose cells would be nearly as many as
+    the rows: they are left out.
+    """
+    over_chains = _over_chains(tree, values)
+    yield from over_chains
+    before = _before(over_chains)
+    for table in list(tables_read(tree)):
+        found = _block(table, TABLES[table.name.lower()], values) if known_table(table) else None
+        if found is not None and _cte_of(found) not in before:
             yield found
+
+
+def _over_chains(tree: exp.Expr, values: Mapping[str, Any]) -> list[Block]:
+    """Of blocks one after the other the last counts."""
+    known = chains(tree, values)
+    read = [(table, known.get(table.name.lower())) for table in tree.find_all(exp.Table)]
+    found = [_block(table, chain.source, values, chain) for table, chain in read if chain is not None]
+    there = [block for block in found if block is not None]
+    before = _before(there)
+    return [block for block in there if _cte_of(block) not in before]
+
+
+def _before(found: Sequence[Block]) -> set[str]:
+    return {name for block in found if block.chain is not None for name in block.chain.names}
+
+
+def _cte_of(block: Block) -> str | None:
+    """The CTE that a block lies in."""
+    cte = block.select.find_ancestor(exp.CTE)
+    return None if cte is None else cte.alias.lower()
 
 
 def swapped(node: exp.Expr, swap: Callable[[exp.Expr], exp.Expr | None]) -> exp.Expr:
@@ -105,21 +131,29 @@ def _decided(node: exp.Expr, values: Mapping[str, Any]) -> exp.Expr:
     return exp.true() if values.get(asked.name) is None else equal
 
 
-def _block(table: exp.Table, values: Mapping[str, Any]) -> Block | None:
+def _block(
+    table: exp.Table, source: Table, values: Mapping[str, Any], chain: Chain | None = None
+) -> Block | None:
     select = table.parent_select
     if not isinstance(select, exp.Select) or not _simple(select, table):
         return None
     read = _read(select)
-    grouped = _grouped(select)
-    conditions = _conditions(select, values, grouped or ())
-    if conditions is None or (grouped is None and select.args.get("group")):
+    grouped = grouped_by(select)
+    asked = _conditions(select, values, grouped or ())
+    having = _having(select)
+    if asked is None or having is None or (grouped is None and (having or select.args.get("group"))):
         return None
     aggregates: dict[str, exp.Expr] = {}
     for part in read:
         swapped(part.copy(), lambda node: _noted(node, aggregates))
-    pinned, bounds, where, within = conditions
-    declared = TABLES[table.name.lower()]
-    found = Block(select, declared, pinned, bounds, where, grouped, tuple(aggregates.values()), within)
+    pinned, bounds, where, within = asked
+    if chain is not None:
+        if pinned:
+            return None
+        pinned = () if chain.pinned is None else (chain.pinned,)
+    found = Block(
+        select, source, pinned, bounds, where, grouped, tuple(aggregates.values()), within, having, chain
+    )
     return found if aggregates else None
 
 
@@ -136,13 +170,14 @@ def _simple(select: exp.Select, table: exp.Table) -> bool:
 
 def _read(select: exp.Select) -> list[exp.Expr]:
     """The parts that say what is computed."""
-    return [part for name in ("expressions", "group", "order") for part in _listed(select.args.get(name))]
+    return [part for name in ("expressions", "group", "order") for part in listed(select.args.get(name))]
 
 
-def _listed(found: object) -> list[exp.Expr]:
-    if isinstance(found, list):
-        return [part for part in found if isinstance(part, exp.Expr)]
-    return [found] if isinstance(found, exp.Expr) else []
+def _having(select: exp.Select) -> tuple[exp.Expr, ...] | None:
+    """What is asked of a group; null where it names a parameter or looks elsewhere."""
+    having = listed(select.args.get("having"))
+    asked = [found.this for found in having]
+    return None if any(found.find(exp.Placeholder, exp.Query) for found in asked) else tuple(asked)
 
 
 def _without_counts(part: exp.Expr) -> exp.Expr:
@@ -167,17 +202,11 @@ def _conditions(
     where: list[exp.Expr] = []
     within: list[exp.In] = []
     bounds: Bounds | None = None
-    whole = select.args.get("where")
-    said = _listed(whole and whole.this)
-    if said and isinstance(said[0], exp.And):
-        said = list(said[0].flatten())
-    for condition in said:
-        if isinstance(condition, exp.Boolean) and condition.this:
+    for condition in conditions(select):
+        if (equal := pins(condition)) is not None:
+            pinned.append(equal)
             continue
-        if isinstance(condition, exp.EQ) and _column_and_parameter(condition.this, condition.expression):
-            pinned.append(condition)
-            continue
-        found = _bounds(condition, values)
+        found = bounds_of(condition, values)
         if found is not None and bounds is None:
             bounds = found
         elif isinstance(condition, exp.In) and _names_groups(condition, grouped):
@@ -197,35 +226,3 @@ def _names_groups(condition: exp.In, grouped: Sequence[exp.Expr]) -> bool:
     if any(known_table(table) for table in query.find_all(exp.Table)):
         return False
     return text_of(condition.this) in {text_of(part) for part in grouped}
-
-
-def _bounds(condition: exp.Expr, values: Mapping[str, Any]) -> Bounds | None:
-    if not isinstance(condition, exp.Between):
-        return None
-    column, low, high = condition.this, condition.args["low"], condition.args["high"]
-    ends = [values.get(end.name) for end in (low, high) if isinstance(end, exp.Placeholder)]
-    if not isinstance(column, exp.Column) or [isinstance(end, datetime) for end in ends] != [True, True]:
-        return None
-    return Bounds(column, low.name, high.name)
-
-
-def _column_and_parameter(left: exp.Expr, right: exp.Expr) -> bool:
-    return isinstance(left, exp.Column) and isinstance(right, exp.Placeholder)
-
-
-def _grouped(select: exp.Select) -> tuple[exp.Expr, ...] | None:
-    """What it groups by, a number resolved to the column of the answer it counts to; null where it does not."""
-    group = select.args.get("group")
-    if group is None:
-        return None
-    if any(value and name != "expressions" for name, value in group.args.items()):
-        return None
-    found = []
-    for part in group.expressions:
-        expression = part
-        if isinstance(part, exp.Literal) and part.is_int:
-            expression = select.expressions[int(part.this) - 1].unalias()
-        if expression.find(exp.Placeholder, exp.Parameter):
-            return None
-        found.append(expression)
-    return tuple(found)

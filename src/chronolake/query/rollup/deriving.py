@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from chronolake.lake.rollup import Combine, Dimension, Measure, Rollup
-from chronolake.query.rollup.block import Block, text_of
+from chronolake.query.rollup.block import Block
+from chronolake.query.rollup.conditions import text_of
 
+#: Cells that are told apart by it serve those who may look at some projects only.
+PROJECT = "project_id"
 _COMBINES: dict[type, Combine] = {
     exp.Min: Combine.MIN,
     exp.Max: Combine.MAX,
@@ -20,22 +23,30 @@ def derived(block: Block, *, by_project: bool) -> Rollup:
 
     Cells of `by_project` are told apart by project too, which those need who may look at some projects only.
     """
-    apart_by = {text_of(part): part for part in block.apart_by}
-    if by_project:
-        project = exp.column("project_id")
-        apart_by = {text_of(project): project} | apart_by
+    apart_by = {text_of(part): part for part in _apart_by(block, by_project=by_project)}
     columns = {column.name: column for column in block.source.columns}
-    read = {found.name for part in (*apart_by.values(), *block.where) for found in part.find_all(exp.Column)}
+    # What a chain shows may be null, whatever it is called; but not what it is told apart by.
+    never_null = {
+        name
+        for name, column in columns.items()
+        if not column.nullable and (block.chain is None or name in {block.chain.by, PROJECT})
+    }
+    of_rows = (
+        (*apart_by.values(), *block.where) if block.chain is None else _keys(block, by_project=by_project)
+    )
+    read = {found.name for part in of_rows for found in part.find_all(exp.Column)}
     return Rollup(
         source=block.source.name,
+        rows=rows_of(block, by_project=by_project),
         where=tuple(sorted(text_of(condition) for condition in block.where)),
+        having=tuple(sorted(text_of(condition) for condition in block.having)),
         reads=tuple(name for name in columns if name in read),
         dimensions=tuple(
             Dimension(
                 name=part.name if isinstance(part, exp.Column) else f"d{number}",
                 expression=text,
-                nullable=any(columns[found.name].nullable for found in part.find_all(exp.Column))
-                or not _is_plain(part),
+                nullable=not _is_plain(part)
+                or any(found.name not in never_null for found in part.find_all(exp.Column)),
             )
             for number, (text, part) in enumerate(apart_by.items(), 1)
         ),
@@ -45,6 +56,23 @@ def derived(block: Block, *, by_project: bool) -> Rollup:
             for measure in _measures(aggregate, f"m{number}")
         ),
     )
+
+
+def rows_of(block: Block, *, by_project: bool) -> tuple[tuple[str, str], ...]:
+    """The CTEs that a block's rows come from; none where they are the table's own."""
+    if block.chain is None:
+        return ()
+    return block.chain.told_apart_by(PROJECT) if by_project else block.chain.ctes
+
+
+def _apart_by(block: Block, *, by_project: bool) -> tuple[exp.Expr, ...]:
+    return *_keys(block, by_project=by_project), *block.apart_by
+
+
+def _keys(block: Block, *, by_project: bool) -> list[exp.Expr]:
+    """What cells are told apart by whatever the block asks."""
+    names = [*([PROJECT] if by_project else []), *([block.chain.by] if block.chain else [])]
+    return [exp.column(name) for name in names]
 
 
 def _is_plain(part: exp.Expr) -> bool:

@@ -15,12 +15,12 @@ from sqlglot import exp
 from chronolake.lake.rollup import Combine, Measure, Rollup
 from chronolake.query.moment import EARLIEST, LATEST
 from chronolake.query.params import Interval
-from chronolake.query.rollup.block import Block, Bounds, blocks, is_aggregate, shaped, swapped, text_of
-from chronolake.query.rollup.deriving import list_length
+from chronolake.query.rollup.block import Block, blocks, is_aggregate, shaped, swapped
+from chronolake.query.rollup.conditions import Bounds, text_of
+from chronolake.query.rollup.deriving import PROJECT, list_length, rows_of
 from chronolake.query.scope import Scope
-from chronolake.query.text import SCOPE_PARAMETER
+from chronolake.query.text import SCOPE_PARAMETER, tables_read
 
-_PROJECT = "project_id"
 #: Sums of these depend on their order.
 _INEXACT = frozenset({"FLOAT", "DOUBLE"})
 _INSTANT = timedelta(microseconds=1)
@@ -42,22 +42,42 @@ def rewritten(
     The scope lies over what is read from rollups already; over the tables that are left it has yet to be laid.
     """
     tree = shaped(tree, values)
-    used: dict[str, Rollup] = {}
-    for block in list(blocks(tree, values)):
+    # The whole statement comes last: what takes its place is a copy, with all that took the place of parts before.
+    found = sorted(blocks(tree, values), key=lambda block: block.select is tree)
+    for block in found:
         fitting = [
-            (cells, found)
+            (cells, fit)
             for rollup, cells in rollups
-            if (found := _Fit.of(block, rollup, values, scope)) is not None
+            if (fit := _Fit.of(block, rollup, values, scope)) is not None
         ]
         if fitting:
             _, best = min(fitting, key=lambda pair: (pair[0], pair[1].rollup.name))
-            used[best.rollup.name] = best.rollup
-            replacement = best.select()
             if block.select is tree:
-                tree = replacement
+                tree = best.select()
             else:
-                block.select.replace(replacement)
-    return Rewritten(tree, tuple(used.values())) if used else None
+                block.select.replace(best.select())
+    _forget_unread(tree)
+    read = {table.name for table in tables_read(tree)}
+    used = tuple(rollup for rollup, _ in rollups if rollup.name in read)
+    return Rewritten(tree, used) if used else None
+
+
+def _forget_unread(tree: exp.Expr) -> None:
+    """Leave out the CTEs that nothing reads any more."""
+    within = tree.args.get("with_")
+    while isinstance(within, exp.With):
+        read = {
+            table.name.lower()
+            for table in tree.find_all(exp.Table)
+            if (cte := table.find_ancestor(exp.CTE)) is None or cte.alias.lower() != table.name.lower()
+        }
+        kept = [cte for cte in within.expressions if cte.alias.lower() in read]
+        if len(kept) == len(within.expressions):
+            return
+        within.set("expressions", kept)
+        if not kept:
+            tree.set("with_", None)
+            return
 
 
 @dataclass(frozen=True)
@@ -75,27 +95,26 @@ class _Fit:
 
     @classmethod
     def of(cls, block: Block, rollup: Rollup, values: Mapping[str, Any], scope: Scope) -> "_Fit | None":
-        where = tuple(sorted(text_of(condition) for condition in block.where))
-        if rollup.source != block.source.name or rollup.where != where:
-            return None
+        scoped = scope.project_ids is not None
         told_apart = {dimension.expression for dimension in rollup.dimensions}
         needed = {text_of(part) for part in block.apart_by}
-        scoped = scope.project_ids is not None
-        if not needed | ({_PROJECT} if scoped else set()) <= told_apart:
+        if not (
+            _of_same_rows(block, rollup, by_project=scoped)
+            and needed | ({PROJECT} if scoped else set()) <= told_apart
+        ):
             return None
         bounded = None
-        if block.bounds is not None and not _open(block.bounds, values):
+        if block.bounds is not None and not block.bounds.are_open(values):
             bounded = _bounded(block.bounds, rollup, values)
             if bounded is None:
                 return None
-        if scoped and len(scope.project_ids or ()) == 1:
-            needed = needed | {_PROJECT}
-        exact = told_apart <= needed
-        held = {measure.expression: measure for measure in rollup.measures}
-        for aggregate in block.aggregates:
-            measure = held.get(text_of(aggregate))
-            if measure is None or not (exact or _adds_up(measure)):
-                return None
+        of_one_project = scoped and len(scope.project_ids or ()) == 1
+        exact = told_apart <= (needed | {PROJECT} if of_one_project else needed)
+        if not exact and not _of_parts(block, rollup, of_several=scoped and not of_one_project):
+            return None
+        held = {measure.expression for measure in rollup.measures}
+        if not {text_of(aggregate) for aggregate in block.aggregates} <= held:
+            return None
         return cls(block, rollup, scoped, bounded, exact and block.grouped is not None)
 
     def select(self) -> exp.Select:
@@ -120,6 +139,7 @@ class _Fit:
         elif self.block.grouped is not None:
             grouped = [exp.column(names[text_of(part)], quoted=True) for part in self.block.grouped]
             select.set("group", exp.Group(expressions=grouped))
+        select.set("having", None)
         conditions = list(self._conditions(names))
         select.set("where", exp.Where(this=exp.and_(*conditions)) if conditions else None)
         return select
@@ -148,7 +168,7 @@ class _Fit:
             ids = exp.cast(exp.Placeholder(this=SCOPE_PARAMETER), "INTEGER[]", dialect="duckdb")
             found.append(
                 exp.EQ(
-                    this=exp.column(names[_PROJECT], quoted=True),
+                    this=exp.column(names[PROJECT], quoted=True),
                     expression=exp.Any(this=exp.Paren(this=ids)),
                 )
             )
@@ -172,6 +192,25 @@ class _Fit:
             # Where there is no cell there is nothing to count, and that is a number.
             return exp.Coalesce(this=combined, expressions=[exp.Literal.number(0)])
         return combined
+
+
+def _of_parts(block: Block, rollup: Rollup, *, of_several: bool) -> bool:
+    """Whether groups of the block come of several cells each, put together; `of_several` projects, where that is so."""
+    if block.having or (block.chain is not None and of_several):
+        # What is asked of a group cannot be asked of its parts, nor is a URL's life the sum of those in each project.
+        return False
+    wanted = {text_of(aggregate) for aggregate in block.aggregates}
+    return all(_adds_up(measure) for measure in rollup.measures if measure.expression in wanted)
+
+
+def _of_same_rows(block: Block, rollup: Rollup, *, by_project: bool) -> bool:
+    """Whether the rollup's cells are of the block's rows, and of all its groups."""
+    return (
+        rollup.source == block.source.name
+        and rollup.rows == rows_of(block, by_project=by_project)
+        and rollup.where == tuple(sorted(text_of(condition) for condition in block.where))
+        and rollup.having == tuple(sorted(text_of(condition) for condition in block.having))
+    )
 
 
 def _adds_up(measure: Measure) -> bool:
@@ -201,10 +240,6 @@ def _named(now: exp.Expr, before: exp.Expr) -> exp.Expr:
     if isinstance(now, exp.Alias):
         return now
     return exp.alias_(now, before.alias_or_name, quoted=True)
-
-
-def _open(bounds: Bounds, values: Mapping[str, Any]) -> bool:
-    return (values[bounds.start], values[bounds.end]) == (EARLIEST, LATEST)
 
 
 def _bounded(bounds: Bounds, rollup: Rollup, values: Mapping[str, Any]) -> str | None:

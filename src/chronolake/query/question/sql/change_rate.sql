@@ -1,12 +1,13 @@
 -- Count, by period of a domain, how often a URL's content differed from the capture before.
 WITH timed AS (
 SELECT
+    domain,
     url_key,
     "timestamp",
     digest_before,
     digest <> digest_before AS is_transition,
     max(CASE WHEN digest <> digest_before THEN "timestamp" END) OVER (
-        PARTITION BY url_key, digest_algorithm
+        PARTITION BY domain, url_key, digest_algorithm
         ORDER BY "timestamp", digest
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS transition_before

@@ -1,12 +1,23 @@
 -- Find the digests that were captured most often; the empty body, which is no content, comes last and apart.
-WITH top AS (
+-- Most digests are captured once: what is asked of groups leaves these out of what is kept by digest.
+WITH counted AS (
 SELECT digest, count(*) AS captures
 FROM cdx_records
-WHERE "timestamp" BETWEEN $start AND $end AND digest <> '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ'
+WHERE "timestamp" BETWEEN $start AND $end
 GROUP BY digest
-HAVING count(*) > 1
+HAVING count(*) > 1 OR digest = '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ'
+),
+top AS (
+SELECT digest
+FROM counted
+WHERE digest <> '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ'
 ORDER BY captures DESC, digest
 LIMIT $limit
+),
+shown AS (
+SELECT digest FROM top
+UNION ALL
+SELECT '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ' AS digest
 )
 SELECT
     digest,
@@ -18,8 +29,7 @@ SELECT
     min("timestamp") AS first,
     max("timestamp") AS last
 FROM cdx_records
-WHERE
-    "timestamp" BETWEEN $start AND $end
-    AND (digest IN (SELECT digest FROM top) OR digest = '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ')
+WHERE "timestamp" BETWEEN $start AND $end AND digest IN (SELECT digest FROM shown)
 GROUP BY digest
+HAVING count(*) > 1 OR digest = '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ'
 ORDER BY empty_body, captures DESC, digest

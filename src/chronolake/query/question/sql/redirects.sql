@@ -44,6 +44,7 @@ kinds AS (
 SELECT
     url_key,
     "timestamp",
+    domain,
     CASE
         WHEN COALESCE(target_host, '') = '' OR host IS NULL THEN 'unknown'
         WHEN target_host <> domain AND right(target_host, length(domain) + 1) <> ('.' || domain) THEN 'domain_move'

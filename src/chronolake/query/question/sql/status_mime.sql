@@ -3,6 +3,7 @@
 -- time range; only captures that some revisit asks for are put in order.
 WITH lacking AS (
 SELECT
+    domain,
     url_key,
     digest,
     "timestamp",
@@ -15,22 +16,38 @@ WHERE (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
     AND "timestamp" BETWEEN $start AND $end
     AND record_type = 'revisit'
     AND (status_code IS NULL OR COALESCE(mime_type, 'warc/revisit') = 'warc/revisit')
-GROUP BY 1, 2, 3, 4, 5
+GROUP BY 1, 2, 3, 4, 5, 6
 ),
 origins AS (
-SELECT DISTINCT ON (url_key, digest, "timestamp") url_key, digest, "timestamp", status_code, mime_type
+SELECT DISTINCT ON (domain, url_key, digest, "timestamp")
+    domain,
+    url_key,
+    digest,
+    "timestamp",
+    status_code,
+    mime_type
 FROM cdx_records
 WHERE (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
     AND status_code IS NOT NULL
     AND mime_type <> 'warc/revisit'
-    AND (url_key, digest) IN (SELECT url_key, digest FROM lacking WHERE digest IS NOT NULL)
-ORDER BY url_key, digest, "timestamp", status_code, mime_type
+    AND (domain, url_key, digest) IN (SELECT domain, url_key, digest FROM lacking WHERE digest IS NOT NULL)
+ORDER BY domain, url_key, digest, "timestamp", status_code, mime_type
 ),
 asked AS (
-SELECT url_key, digest, "timestamp", status_code, mime_type, captures, bytes, CAST(NULL AS TIMESTAMP) AS origin_time
+SELECT
+    domain,
+    url_key,
+    digest,
+    "timestamp",
+    status_code,
+    mime_type,
+    captures,
+    bytes,
+    CAST(NULL AS TIMESTAMP) AS origin_time
 FROM lacking
 UNION ALL
 SELECT
+    domain,
     url_key,
     digest,
     "timestamp",
@@ -43,6 +60,7 @@ FROM origins
 ),
 placed AS (
 SELECT
+    domain,
     url_key,
     digest,
     status_code,
@@ -50,18 +68,19 @@ SELECT
     captures,
     bytes,
     -- The number of the origin that is taken: the last one so far, or the first one where there is none yet.
-    greatest(count(origin_time) OVER (PARTITION BY url_key, digest ORDER BY "timestamp"), 1) AS origin_number
+    greatest(count(origin_time) OVER (PARTITION BY domain, url_key, digest ORDER BY "timestamp"), 1) AS origin_number
 FROM asked
 ),
 taken AS (
 SELECT
+    domain,
     status_code,
     mime_type,
     captures,
     bytes,
-    max(CASE WHEN captures IS NULL THEN status_code END) OVER (PARTITION BY url_key, digest, origin_number)
+    max(CASE WHEN captures IS NULL THEN status_code END) OVER (PARTITION BY domain, url_key, digest, origin_number)
         AS origin_status,
-    max(CASE WHEN captures IS NULL THEN mime_type END) OVER (PARTITION BY url_key, digest, origin_number)
+    max(CASE WHEN captures IS NULL THEN mime_type END) OVER (PARTITION BY domain, url_key, digest, origin_number)
         AS origin_mime
 FROM placed
 ),
@@ -84,11 +103,12 @@ UNION ALL
 SELECT
     COALESCE(status_code, origin_status) AS status_code,
     COALESCE(mime_type, origin_mime) AS mime_type,
-    captures,
-    CASE WHEN origin_status IS NULL THEN 0 ELSE captures END AS resolved,
-    bytes
+    CAST(sum(captures) AS BIGINT) AS captures,
+    CAST(sum(CASE WHEN origin_status IS NULL THEN 0 ELSE captures END) AS BIGINT) AS resolved,
+    CAST(sum(bytes) AS BIGINT) AS bytes
 FROM taken
 WHERE captures IS NOT NULL
+GROUP BY 1, 2
 )
 SELECT
     status_code,

@@ -2,7 +2,7 @@
 -- once, whichever archives and projects hold it. Digests of different algorithms are not compared. Redirects and errors
 -- are no content, nor is the empty body, whose digest is left out.
 WITH contents AS (
-SELECT DISTINCT url_key, digest_algorithm, digest, "timestamp"
+SELECT DISTINCT domain, url_key, digest_algorithm, digest, "timestamp"
 FROM cdx_records
 WHERE domain = $domain
     AND "timestamp" BETWEEN $start AND $end
@@ -12,11 +12,12 @@ WHERE domain = $domain
 ),
 url_contents AS (
 SELECT
+    domain,
     url_key,
     digest_algorithm,
     digest,
     "timestamp",
-    lag(digest) OVER (PARTITION BY url_key, digest_algorithm ORDER BY "timestamp", digest) AS digest_before
+    lag(digest) OVER (PARTITION BY domain, url_key, digest_algorithm ORDER BY "timestamp", digest) AS digest_before
 FROM contents
 )
-SELECT url_key, digest_algorithm, digest, "timestamp", digest_before FROM url_contents
+SELECT domain, url_key, digest_algorithm, digest, "timestamp", digest_before FROM url_contents

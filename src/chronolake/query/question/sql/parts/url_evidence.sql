@@ -4,6 +4,7 @@
 -- other.
 WITH successes AS (
 SELECT
+    domain,
     url_key,
     min("timestamp") FILTER (WHERE status_code BETWEEN 200 AND 299) AS first_ok,
     max("timestamp") FILTER (
@@ -16,14 +17,21 @@ SELECT
     ) AS last_ok
 FROM cdx_records
 WHERE (CAST($domain AS VARCHAR) IS NULL OR domain = $domain) AND "timestamp" BETWEEN $start AND $end
-GROUP BY url_key, digest
+GROUP BY domain, url_key, digest
 HAVING count(*) FILTER (WHERE status_code BETWEEN 200 AND 299) > 0
 ),
 successes_and_errors AS (
-SELECT url_key, first_ok, last_ok, CAST(NULL AS TIMESTAMP) AS error_at, CAST(NULL AS INTEGER) AS status_code
+SELECT
+    domain,
+    url_key,
+    first_ok,
+    last_ok,
+    CAST(NULL AS TIMESTAMP) AS error_at,
+    CAST(NULL AS INTEGER) AS status_code
 FROM successes
 UNION ALL
 SELECT
+    domain,
     url_key,
     CAST(NULL AS TIMESTAMP) AS first_ok,
     CAST(NULL AS TIMESTAMP) AS last_ok,
@@ -37,11 +45,12 @@ WHERE (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
 ),
 url_evidence AS (
 SELECT
+    domain,
     url_key,
-    min(first_ok) OVER (PARTITION BY url_key) AS first_ok,
-    max(last_ok) OVER (PARTITION BY url_key) AS last_ok,
+    min(first_ok) OVER (PARTITION BY domain, url_key) AS first_ok,
+    max(last_ok) OVER (PARTITION BY domain, url_key) AS last_ok,
     error_at,
     status_code
 FROM successes_and_errors
 )
-SELECT url_key, first_ok, last_ok, error_at, status_code FROM url_evidence
+SELECT domain, url_key, first_ok, last_ok, error_at, status_code FROM url_evidence
