@@ -160,7 +160,7 @@ class RollupState:
 
     `current`: no row of its table has changed since the snapshot that its cells are true of; `held_in` is the first
     that has these cells, which is a later one. `error` is what kept the newest refresh from being done, null where it
-    was.
+    was. Its cells were computed last in so many `seconds`, `rested_s` seconds ago.
     """
 
     rollup: Rollup
@@ -174,6 +174,7 @@ class RollupState:
     seconds: float | None
     error: str | None
     refreshed_at: datetime | None
+    rested_s: float | None = None
 
     def document(self) -> dict[str, Any]:
         """The same as JSON values, without the rollup's columns."""
@@ -204,7 +205,8 @@ def states(conn: Connection, schema: str) -> list[RollupState]:
             f"""
             SELECT r.definition::text, r.asked, r.snapshot_id, r.held_in,
                 coalesce(r.snapshot_id >= coalesce(c.snapshot_id, 0), false),
-                r.lsn::text, r.noted_at, r.cells, r.seconds, r.error, r.refreshed_at
+                r.lsn::text, r.noted_at, r.cells, r.seconds, r.error, r.refreshed_at,
+                extract(epoch FROM clock_timestamp() - r.refreshed_at)::float8
             FROM {schema}.chronolake_rollups r
             LEFT JOIN {schema}.chronolake_changed c ON c.table_name = r.definition->>'source'
             ORDER BY r.made_at, r.name

@@ -152,8 +152,10 @@ class Rollups:
             self._evolve([f"DROP TABLE {identifier(name)}"])
         return bool(gone)
 
-    def refresh_all(self) -> list[Refreshed]:
+    def refresh_all(self, *, rest: float = 0.0) -> list[Refreshed]:
         """Refresh each rollup that is not true any more. One that fails says so in its state and keeps no other.
+
+        One that took long rests `rest` times as long as it took, and the others go before it.
 
         Raises:
             LakeUnavailable: the catalog was lost.
@@ -161,6 +163,8 @@ class Rollups:
         done = []
         for state in self.states():
             name = state.rollup.name
+            if (state.rested_s or 0.0) < rest * (state.seconds or 0.0):
+                continue
             try:
                 refreshed = self.refresh(name)
             except ChronolakeError as error:

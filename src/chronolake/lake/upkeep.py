@@ -10,6 +10,8 @@ from chronolake.telemetry import metrics
 LEAST_INTERVAL_S = 2.0
 #: A round is followed by a pause of so many times as long: most of the engine's time is for those who ask.
 REST = 5.0
+#: One rollup rests so many times as long as it took: those that take long keep no cheap one from being fresh.
+REST_OF_ONE = 20.0
 
 
 class RollupUpkeep(Loop):
@@ -30,7 +32,7 @@ class RollupUpkeep(Loop):
         Raises:
             LakeUnavailable: the catalog was lost.
         """
-        done = self._rollups.refresh_all()
+        done = self._rollups.refresh_all(rest=REST_OF_ONE)
         spent_s = sum(refreshed.seconds for refreshed in done)
         metrics.ROLLUP_CELLS.inc(sum(refreshed.cells for refreshed in done))
         metrics.ROLLUP_SECONDS.inc(spent_s)

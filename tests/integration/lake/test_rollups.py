@@ -240,6 +240,23 @@ def test_what_a_rollup_would_take_is_told_before_it_is_made(lake, captures, monk
         assert cells / 3 < of_part[name].cells < cells * 3
 
 
+def test_one_that_took_long_rests_while_others_are_refreshed(lake, captures, monkeypatch):
+    lake.append(CDX_RECORDS, captures(100))
+    rollups = lake.rollups()
+    for rollup in (BY_MONTH, BY_STATUS):
+        rollups.make(rollup, asked="a test")
+    lake.append(CDX_RECORDS, captures(100, first=100))
+    with lake._commits.reading() as conn:
+        conn.execute(
+            "UPDATE chronolake_rollups SET seconds = 1000, refreshed_at = clock_timestamp() - interval '1 hour'"
+            " WHERE name = %s",
+            [BY_MONTH.name],
+        )
+        conn.execute("UPDATE chronolake_rollups SET seconds = 0.001 WHERE name = %s", [BY_STATUS.name])
+    assert [done.name for done in rollups.refresh_all(rest=5.0)] == [BY_STATUS.name]
+    assert [done.name for done in rollups.refresh_all(rest=3.0)] == [BY_MONTH.name]
+
+
 def test_a_column_that_the_lake_does_not_keep_is_refused(lake):
     odd = Rollup("cdx_records", (), ("domain",), (Dimension("domain", "domain", nullable=False),),
                  (Measure("m1", "list(url)", Combine.NONE),))  # fmt: skip

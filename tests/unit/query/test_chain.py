@@ -85,7 +85,10 @@ def test_a_range_of_time_that_is_not_open_makes_other_sums():
 def test_the_domain_is_pinned_in_each_reading_or_in_none():
     pinned, plain = (f"SELECT domain FROM cdx_records{where}" for where in (" WHERE domain = $domain", ""))
     values = OPEN | {"domain": "a.example"}
-    assert found(f"a AS ({pinned} UNION ALL {pinned})", values)["a"].pinned.sql(dialect="duckdb") == "domain = $domain"
+    assert (
+        found(f"a AS ({pinned} UNION ALL {pinned})", values)["a"].pinned.sql(dialect="duckdb")
+        == "domain = $domain"
+    )
     assert found(f"a AS ({plain} UNION ALL {plain})", values)["a"].pinned is None
     assert not found(f"a AS ({pinned} UNION ALL {plain})", values)
     looked_up = "SELECT domain FROM cdx_records WHERE (domain, url_key) IN (SELECT domain, url_key FROM {})"
