@@ -1,5 +1,6 @@
 -- Tell what became of a domain's URLs from one time range to another.
--- Redirects and errors are no content. A URL's content in a range is its last digest there, the empty body's left out.
+-- Redirects and errors are no content. A URL's content in a range is its last digest there, the empty body's left out:
+-- the last instant is found first, and then what it has, for to put all captures in order takes twice as long.
 WITH ranges AS (
 SELECT 1 AS number, CAST($start AS TIMESTAMP) AS begins, CAST($end AS TIMESTAMP) AS ends
 UNION ALL
@@ -9,8 +10,10 @@ contents AS (
 SELECT
     url_key,
     "timestamp",
-    NULLIF(digest, '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ') AS digest,
-    digest_algorithm
+    -- A digest has no space in it. Without an algorithm comes last.
+    CASE
+        WHEN digest <> '3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ' THEN digest || ' ' || COALESCE(digest_algorithm, '~')
+    END AS content
 FROM cdx_records
 WHERE domain = $domain
     -- Both ranges and what lies between them, so that the rest need not be read.
@@ -20,45 +23,44 @@ WHERE domain = $domain
     AND (COALESCE(status_code, 304) = 304 OR status_code NOT BETWEEN 300 AND 599)
 ),
 placed AS (
-SELECT
-    contents.url_key,
-    ranges.number,
-    contents.digest,
-    contents.digest_algorithm,
-    row_number() OVER (
-        PARTITION BY contents.url_key, ranges.number
-        ORDER BY
-            contents.digest IS NULL,
-            contents."timestamp" DESC,
-            contents.digest,
-            contents.digest_algorithm NULLS LAST
-    ) AS place
+SELECT contents.url_key, ranges.number, contents."timestamp", contents.content
 FROM contents
 JOIN ranges ON contents."timestamp" BETWEEN ranges.begins AND ranges.ends
 ),
-urls AS (
+counted AS (
 SELECT
+    url_key,
     count(*) FILTER (WHERE number = 1) AS captures,
     count(*) FILTER (WHERE number = 2) AS other_captures,
-    max(CASE WHEN number = 1 AND place = 1 THEN digest END) AS digest,
-    max(CASE WHEN number = 2 AND place = 1 THEN digest END) AS other_digest,
-    max(CASE WHEN number = 1 AND place = 1 THEN digest_algorithm END) AS algorithm,
-    max(CASE WHEN number = 2 AND place = 1 THEN digest_algorithm END) AS other_algorithm
+    max(CASE WHEN number = 1 AND content IS NOT NULL THEN "timestamp" END) AS last,
+    max(CASE WHEN number = 2 AND content IS NOT NULL THEN "timestamp" END) AS other_last
 FROM placed
 GROUP BY url_key
+),
+lasts AS (
+SELECT
+    counted.url_key,
+    min(CASE WHEN contents."timestamp" = counted.last THEN contents.content END) AS content,
+    min(CASE WHEN contents."timestamp" = counted.other_last THEN contents.content END) AS other_content
+FROM counted
+JOIN contents ON contents.url_key = counted.url_key
+WHERE contents."timestamp" = counted.last OR contents."timestamp" = counted.other_last
+GROUP BY counted.url_key
 ),
 fates AS (
 SELECT
     CASE
-        WHEN other_captures = 0 THEN 'only_first'
-        WHEN captures = 0 THEN 'only_second'
-        WHEN digest IS NULL OR other_digest IS NULL OR algorithm IS DISTINCT FROM other_algorithm THEN 'undecidable'
-        WHEN digest = other_digest THEN 'unchanged'
+        WHEN counted.other_captures = 0 THEN 'only_first'
+        WHEN counted.captures = 0 THEN 'only_second'
+        WHEN COALESCE(split_part(lasts.content, ' ', 2) <> split_part(lasts.other_content, ' ', 2), TRUE)
+            THEN 'undecidable'
+        WHEN lasts.content = lasts.other_content THEN 'unchanged'
         ELSE 'changed'
     END AS fate,
-    captures,
-    other_captures
-FROM urls
+    counted.captures,
+    counted.other_captures
+FROM counted
+LEFT JOIN lasts ON lasts.url_key = counted.url_key
 )
 SELECT
     fate,

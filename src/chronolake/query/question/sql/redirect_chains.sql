@@ -1,8 +1,11 @@
 -- Follow redirects from URL to URL within a domain, at most 5 hops, by the last answer of each URL.
+-- Most URLs neither redirect nor are led to: the last answer is looked for of those alone that do or are.
 -- A chain that comes back to one of its URLs has more rows in `walk` than URLs.
 WITH RECURSIVE answers AS (
-SELECT DISTINCT ON (url)
+SELECT
     url,
+    "timestamp",
+    id,
     status_code,
     CASE
         WHEN status_code NOT BETWEEN 300 AND 399 OR status_code = 304 THEN NULL
@@ -13,15 +16,28 @@ SELECT DISTINCT ON (url)
     END AS target
 FROM cdx_records
 WHERE domain = $domain AND "timestamp" BETWEEN $start AND $end AND status_code IS NOT NULL
+),
+hops AS (
+-- Archives write the root of a host with its slash, and no fragment.
+SELECT DISTINCT url, target, regexp_replace(split_part(target, '#', 1), '^(https?://[^/?]+)$', '\1/') AS next_url
+FROM answers
+WHERE target IS NOT NULL
+),
+reached AS (
+SELECT url FROM hops
+UNION
+SELECT next_url AS url FROM hops
+),
+lasts AS (
+SELECT DISTINCT ON (url) url, status_code, target
+FROM answers
+WHERE url IN (SELECT url FROM reached)
 ORDER BY url, "timestamp" DESC, id DESC
 ),
 steps AS (
-SELECT
-    url,
-    status_code,
-    -- Archives write the root of a host with its slash, and no fragment.
-    regexp_replace(split_part(target, '#', 1), '^(https?://[^/?]+)$', '\1/') AS target
-FROM answers
+SELECT lasts.url, lasts.status_code, hops.next_url AS target
+FROM lasts
+LEFT JOIN hops ON hops.url = lasts.url AND hops.target = lasts.target
 ),
 walk AS (
 SELECT url AS start_url, 0 AS hop, url, status_code, target
