@@ -15,7 +15,7 @@ from chronolake.lake import Estimate, Rollup
 from chronolake.oltp.searches import Counted
 from chronolake.query.question import Question
 from chronolake.query.recalled import read_back
-from chronolake.query.rollup import blocks, derived, rewritten, shape_of, shaped
+from chronolake.query.rollup import rewritten, shape_of, shaped, wanted
 from chronolake.query.scope import Scope
 from chronolake.query.text import tables_read
 from chronolake.query.wording import asked_in_words
@@ -151,13 +151,8 @@ def _served(
     """The rollups that the question would be read from, each with the share of its tables that it stands for."""
     tree = shaped(question.tree, values)
     tables = len(list(tables_read(tree)))
-    wanted = {
-        rollup.name: rollup
-        for block in blocks(tree, values)
-        for rollup in [derived(block, by_project=projects is not None)]
-    }
     served = []
-    for plain in wanted.values():
+    for plain in wanted(tree, values, by_project=projects is not None):
         try:
             rollup = typed(plain)
         except LakeError:

@@ -21,7 +21,7 @@ from chronolake.query.layout_advice import LayoutProposal
 from chronolake.query.layouts import LayoutOptimizer
 from chronolake.query.params import read
 from chronolake.query.question import Question, named
-from chronolake.query.rollup import blocks, derived, shaped
+from chronolake.query.rollup import shaped, wanted
 from chronolake.settings import Settings
 
 #: Days of the search history that advice is drawn from: a week has all that is asked by day of the week.
@@ -110,17 +110,14 @@ class QueryOptimizer:
         question = named(name)
         values = _values(question, params)
         asked = " ".join([name, *(f"{key}={value}" for key, value in sorted(params.items()))])
-        found = {
-            rollup.name: Wanted(rollup, asked + (", by project" if by_project else ""))
-            for block in blocks(shaped(question.tree, values), values)
-            for rollup in [derived(block, by_project=by_project)]
-        }
+        asked += ", by project" if by_project else ""
+        found = wanted(shaped(question.tree, values), values, by_project=by_project)
         if not found:
             raise ParameterInvalid(
                 f"no rollup serves {name}: it looks at single captures, not at groups of them",
                 hint="docs/rollups.md tells which questions they serve.",
             )
-        return list(found.values())
+        return [Wanted(rollup, asked) for rollup in found]
 
     def advise(self, days: float = DAYS) -> list[Proposal]:
         """The rollups that would have saved most time in the last days, within CHRONOLAKE_ROLLUP_BUDGET.

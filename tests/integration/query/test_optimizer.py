@@ -77,8 +77,8 @@ def test_what_was_asked_slowly_is_proposed_made_read_and_taken_back(optimizer, a
     plain = asks("domain_timeline", 3, **TIMELINE)
     # Who names the engine measures it.
     asks("archive_sources_comparison", engine="duckdb")
-    # A single capture is looked at: no rollup serves.
-    asks("changing_urls", domain="host-5.example")
+    # Captures are followed one by one: no rollup serves.
+    asks("redirect_chains", domain="host-5.example")
     slowly()
     assert optimizer.advise(days=0.0) == []
     (proposal,) = optimizer.advise(days=2)

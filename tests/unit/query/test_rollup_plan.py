@@ -11,8 +11,9 @@ from chronolake.query import QUESTIONS, Scope
 from chronolake.query.freshness import Demand, Freshness
 from chronolake.query.moment import EARLIEST, LATEST
 from chronolake.query.params import Interval
-from chronolake.query.rollup import Planner, blocks, derived, rewritten, shaped
+from chronolake.query.rollup import Planner, blocks, derived, rewritten, shaped, wanted
 from chronolake.query.rollup.plan import shape_of
+from chronolake.query.text import tables_read
 
 QUESTION = QUESTIONS["source_trend"]
 VALUES = {"interval": Interval.MONTH, "start": EARLIEST, "end": LATEST}
@@ -178,6 +179,19 @@ def test_the_foremost_domains_read_no_captures():
     assert len(rollups) == 2
     found = rewritten(question.tree, values, Scope.everything(), rollups)
     assert len(found.rollups) == 2
+
+
+def test_parts_of_the_same_groups_share_a_rollup():
+    question = QUESTIONS["top_domains"]
+    values = question.params().model_dump()
+    tree = shaped(question.tree, values)
+    parts = [derived(block, by_project=False) for block in blocks(tree, values)]
+    (shared,) = wanted(tree, values, by_project=False)
+    expressions = {measure.expression for part in parts for measure in part.measures}
+    assert {measure.expression for measure in shared.measures} == expressions
+    assert len({measure.name for measure in shared.measures}) == len(shared.measures)
+    found = rewritten(tree, values, Scope.everything(), [(typed(shared), 1)])
+    assert [table.name for table in tables_read(found.tree)] == [shared.name] * 2
 
 
 @pytest.mark.parametrize(

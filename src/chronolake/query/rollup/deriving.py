@@ -1,11 +1,13 @@
 """The rollup that a block would need: its own groups, of all rows, kept. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from sqlglot import exp
 
 from chronolake.lake.rollup import Combine, Dimension, Measure, Rollup
-from chronolake.query.rollup.block import Block
+from chronolake.query.rollup.block import Block, blocks
 from chronolake.query.rollup.conditions import text_of
 
 #: Cells that are told apart by it serve those who may look at some projects only.
@@ -16,6 +18,17 @@ _COMBINES: dict[type, Combine] = {
     exp.Sum: Combine.SUM,
     exp.Count: Combine.SUM,
 }
+
+
+def wanted(tree: exp.Expr, values: Mapping[str, Any], *, by_project: bool) -> list[Rollup]:
+    """The rollups that a shaped statement would read from; blocks of the same groups share one."""
+    found: dict[Hashable, Rollup] = {}
+    for block in blocks(tree, values):
+        rollup = derived(block, by_project=by_project)
+        groups = frozenset(dimension.expression for dimension in rollup.dimensions)
+        key = rollup.source, rollup.rows, rollup.where, rollup.having, groups
+        found[key] = _with_measures(found[key], rollup.measures) if key in found else rollup
+    return list(found.values())
 
 
 def derived(block: Block, *, by_project: bool) -> Rollup:
@@ -56,6 +69,18 @@ def derived(block: Block, *, by_project: bool) -> Rollup:
             for measure in _measures(aggregate, f"m{number}")
         ),
     )
+
+
+def _with_measures(rollup: Rollup, more: Sequence[Measure]) -> Rollup:
+    """The rollup with those measures too that it lacks, under names of their own."""
+    held = {measure.expression for measure in rollup.measures}
+    names: dict[str, str] = {}
+    added = []
+    for measure in more:
+        if measure.expression not in held:
+            name = names.setdefault(measure.expression, f"m{len(held) + len(names) + 1}")
+            added.append(replace(measure, name=name if measure.place is None else f"{name}_{measure.place}"))
+    return replace(rollup, measures=(*rollup.measures, *added))
 
 
 def rows_of(block: Block, *, by_project: bool) -> tuple[tuple[str, str], ...]:
