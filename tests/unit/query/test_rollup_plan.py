@@ -191,7 +191,7 @@ def test_parts_of_the_same_groups_share_a_rollup():
     assert {measure.expression for measure in shared.measures} == expressions
     assert len({measure.name for measure in shared.measures}) == len(shared.measures)
     found = rewritten(tree, values, Scope.everything(), [(typed(shared), 1)])
-    assert [table.name for table in tables_read(found.tree)] == [shared.name] * 2
+    assert [table.name for table in tables_read(found.tree)].count(shared.name) == 2
 
 
 @pytest.mark.parametrize(
