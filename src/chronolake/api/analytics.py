@@ -8,15 +8,16 @@ import types
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl
 
-import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from chronolake.api import problems
 from chronolake.api.bodies import read_object
 from chronolake.errors import ParameterInvalid
-from chronolake.query import QUESTIONS, Answer, HybridQueryRouter, Meta, Question, Scope
+from chronolake.query import QUESTIONS, Answer, HybridQueryRouter, JsonRows, Meta, Question, Scope
 
 #: Where the questions lie; the version changes when an answer's form does.
 PREFIX = "/api/v1/analytics"
@@ -55,6 +56,7 @@ _FRESHNESS = (
 )
 #: What every question takes besides its own parameters, in the query string.
 _OPTIONS = (_ENGINE, _AS_OF, *_FRESHNESS)
+_OPTION_NAMES = frozenset(option["name"] for option in _OPTIONS)
 
 
 class QuestionInfo(BaseModel):
@@ -154,14 +156,16 @@ def _asking(question: Question) -> Callable[[Request], Awaitable[Response]]:
 
 def _query(request: Request) -> tuple[dict[str, Any], dict[str, str]]:
     """The query string's parameters of the question, and the options that any question takes."""
-    pairs = request.query_params.multi_items()
-    given = dict(pairs)
-    if len(given) < len(pairs):
-        name = next(name for name in given if len(request.query_params.getlist(name)) > 1)
-        raise ParameterInvalid(f"{name[:200]} is given more than once", parameter=name[:200])
-    names = {option["name"] for option in _OPTIONS}
-    own = {name: value for name, value in given.items() if name not in names}
-    return own, {name: value for name, value in given.items() if name in names}
+    # As Starlette reads them, without the objects that it makes of them.
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    given: dict[str, Any] = {}
+    options: dict[str, str] = {}
+    for name, value in pairs:
+        of_its_kind = options if name in _OPTION_NAMES else given
+        if name in of_its_kind:
+            raise ParameterInvalid(f"{name[:200]} is given more than once", parameter=name[:200])
+        of_its_kind[name] = value
+    return given, options
 
 
 async def _answer(
@@ -177,19 +181,15 @@ async def _answer(
         as_of=options.get("as_of"),
         min_lsn=options.get("min_lsn"),
         max_lag_s=options.get("max_lag"),
+        as_json=True,
     )
     return Response(document(answer), media_type="application/json")
 
 
 def document(answer: Answer) -> bytes:
-    """An answer in JSON, as `envelope` describes it.
-
-    The models describe, and a test compares: to put each row through them is half of what a kept answer costs.
-    """
-    return orjson.dumps(
-        {"data": answer.rows, "meta": answer.meta.model_dump(mode="json")},
-        option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z,
-    )
+    """An answer in JSON, as `envelope` describes it."""
+    rows = answer.json or JsonRows.of(answer.rows)
+    return b'{"data":%b,"meta":%b}' % (rows.text, answer.meta.model_dump_json().encode())
 
 
 def _described(model: type[BaseModel]) -> dict[str, str]:
@@ -220,6 +220,12 @@ async def questions() -> Catalogue:
 async def any_question(request: Request) -> Response:
     """Any question of the catalogue; its parameters follow in the query string."""
     return await _answer(request, request.path_params["name"], *_query(request))
+
+
+def direct(router: APIRouter) -> list[APIRoute]:
+    """Of the routes of analytics those that ask a question: their endpoints take a request and give a response."""
+    found = [route for route in router.routes if isinstance(route, APIRoute)]
+    return [route for route in found if route.endpoint is not questions]
 
 
 def routes() -> APIRouter:

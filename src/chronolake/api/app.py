@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from chronolake.api import analytics, exports, health, pages, problems, schedules, sessions, sql
+from chronolake.api.direct import Direct
 from chronolake.api.front import Front
 from chronolake.errors import ChronolakeError, SettingsError
 from chronolake.jobs import Queue
@@ -54,13 +55,15 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
-    app.include_router(analytics.routes())
+    asked = analytics.routes()
+    app.include_router(asked)
     app.include_router(sql.routes())
     app.include_router(sessions.routes())
     app.include_router(schedules.routes())
     app.include_router(exports.routes())
     app.include_router(_operations())
     problems.install(app)
+    app.add_middleware(Direct, routes=analytics.direct(asked))
     app.add_middleware(Front)
     written = app.openapi
 

@@ -2,6 +2,7 @@
 
 from chronolake.query.advice import Proposal
 from chronolake.query.answer import Answer, Meta
+from chronolake.query.json_rows import JsonRows
 from chronolake.query.optimizer import QueryOptimizer, Wanted
 from chronolake.query.question import QUESTIONS, Question
 from chronolake.query.route import Engine, QueryType, Route
@@ -14,6 +15,7 @@ __all__ = [
     "Answer",
     "Engine",
     "HybridQueryRouter",
+    "JsonRows",
     "Meta",
     "OptimizerTending",
     "Proposal",

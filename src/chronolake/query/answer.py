@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from chronolake.query.json_rows import JsonRows
 from chronolake.query.route import Engine, Reason
 
 
@@ -32,12 +33,20 @@ class Meta(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows as mappings, or the same as a table where SQL was asked for one, and where they come from.
+    """Rows as mappings, or the same as a table or as JSON where that was asked for, and where they come from.
 
-    `code` is short for the reason that `meta` has in words.
+    `code` is short for the reason that `meta` has in words. Where there is a table or JSON, `rows` may be empty.
     """
 
     rows: list[dict[str, Any]]
     meta: Meta
     code: Reason
     table: pa.Table | None = None
+    json: JsonRows | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows there are, in whichever form."""
+        if self.table is not None:
+            return int(self.table.num_rows)
+        return len(self.rows) if self.json is None else self.json.count

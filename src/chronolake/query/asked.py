@@ -37,6 +37,8 @@ class Asked:
     live: Live | None = None
     #: whether the answer that was kept is to be renewed before it is too old
     ages: bool = False
+    #: whether whoever asked wants the rows as JSON
+    as_json: bool = False
 
     @property
     def chosen_freely(self) -> bool:

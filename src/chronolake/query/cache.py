@@ -20,6 +20,7 @@ import redis
 from pyarrow import ipc
 
 from chronolake.query.freshness import Freshness, State
+from chronolake.query.json_rows import JsonRows
 from chronolake.query.question import Question
 from chronolake.query.question.columns import arrow_schema
 from chronolake.query.scope import Scope
@@ -41,16 +42,46 @@ _log = logs.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Kept:
-    """Rows of an answer, the names of the rollups that they were read from, and both as they are kept."""
+    """Rows of an answer, the names of the rollups that they were read from, and both as they are kept.
+
+    The newest answers may be kept as JSON beside; where somebody wants that, `rows` are left packed and empty.
+    """
 
     rows: Rows
     rollups: tuple[str, ...]
     packed: bytes
+    json: JsonRows | None = None
 
     @classmethod
-    def of(cls, rows: Rows, question: Question, rollups: Sequence[str] = ()) -> "Kept":
+    def of(
+        cls, rows: Rows, question: Question, rollups: Sequence[str] = (), json: JsonRows | None = None
+    ) -> "Kept":
         """An answer that is to be kept."""
-        return cls(rows, tuple(rollups), _packed(rows, question, rollups))
+        return cls(rows, tuple(rollups), _packed(rows, question, rollups), json)
+
+
+@dataclass(frozen=True)
+class _Newest:
+    """Of an answer for those who allow a lag: how fresh it was, how many values it has, and what JSON needs."""
+
+    fresh: Freshness
+    values: int
+    rollups: tuple[str, ...]
+    json: JsonRows | None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """An answer in memory."""
+
+    packed: bytes
+    newest: _Newest | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        json = self.newest.json if self.newest else None
+        return len(self.packed) + (len(json.text) if json else 0)
 
 
 def key_of(
@@ -78,9 +109,7 @@ class ResultCache:
         self._most = settings.most_bytes
         self._lifetime_s = settings.lifetime_s
         self._prefix = f"chronolake:{instance}:answer:"
-        self._held: OrderedDict[str, bytes] = OrderedDict()
-        #: how fresh the newest answers are that are kept for those who allow a lag, and how many values each has
-        self._fresh: dict[str, tuple[Freshness, int]] = {}
+        self._held: OrderedDict[str, _Held] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self._redis: redis.Redis | None = None
@@ -99,44 +128,46 @@ class ResultCache:
 
     def get(self, key: str, question: Question) -> Kept | None:
         """The answer of that name, null where none is kept."""
-        shelf, packed = "memory", self._from_memory(key)
-        if packed is None:
+        shelf, held = "memory", self._from_memory(key)
+        if held is None:
             shelf, packed = "redis", self._from_redis(key)
             kept = None if packed is None else _unpacked(packed, question)
-            if kept is None or packed is None:
+            if kept is None:
                 metrics.CACHE_LOOKUPS.labels(outcome="miss").inc()
                 return None
-            self._into_memory(key, packed)
+            self._into_memory(key, _Held(kept.packed))
         else:
-            kept = _unpacked(packed, question)
+            kept = _unpacked(held.packed, question)
         metrics.CACHE_LOOKUPS.labels(outcome=shelf).inc()
         return kept
 
     def in_memory(self, key: str, question: Question) -> Kept | None:
         """The answer of that name, if this process holds it; no look-up is counted."""
-        packed = self._from_memory(key)
-        return None if packed is None else _unpacked(packed, question)
+        held = self._from_memory(key)
+        return None if held is None else _unpacked(held.packed, question)
 
     def newest(
-        self, key: str, question: Question, *, most_values: int | None = None
+        self, key: str, question: Question, *, most_values: int | None = None, as_json: bool = False
     ) -> tuple[Kept, Freshness] | None:
         """The newest answer of that name that was kept by `put_newest`, and how fresh it was.
 
-        Null where none is, or where it has more than `most_values`.
+        Null where none is, or where more than `most_values` would have to be unpacked. With `as_json` nothing is
+        unpacked where JSON is kept.
         """
-        with self._lock:
-            told, packed = self._fresh.get(key), self._held.get(key)
-            if told is None or packed is None:
-                return None
-            fresh, values = told
-            if most_values is not None and values > most_values:
-                return None
-            self._held.move_to_end(key)
-        kept = _unpacked(packed, question)
+        held = self._from_memory(key)
+        if held is None or (newest := held.newest) is None:
+            return None
+        kept: Kept | None
+        if as_json and newest.json is not None:
+            kept = Kept([], newest.rollups, held.packed, newest.json)
+        elif most_values is not None and newest.values > most_values:
+            return None
+        else:
+            kept = _unpacked(held.packed, question)
         if kept is None:
             return None
         metrics.CACHE_LOOKUPS.labels(outcome="lagging").inc()
-        return kept, fresh
+        return kept, newest.fresh
 
     @property
     def is_off(self) -> bool:
@@ -147,38 +178,38 @@ class ResultCache:
         """Keep the newest answer of that name, for those who allow a lag, unless a newer one is kept."""
         if self._has_room(answer):
             values = len(answer.rows) * len(answer.rows[0]) if answer.rows else 0
-            self._into_memory(key, answer.packed, (fresh, values))
+            newest = _Newest(fresh, values, answer.rollups, answer.json)
+            self._into_memory(key, _Held(answer.packed, newest))
 
     def put(self, key: str, answer: Kept) -> None:
         """Keep an answer, unless it is too large for the memory that there is."""
         if self._has_room(answer):
-            self._into_memory(key, answer.packed)
+            self._into_memory(key, _Held(answer.packed))
             self._into_redis(key, answer.packed)
 
     def _has_room(self, answer: Kept) -> bool:
-        return len(answer.packed) * _LARGEST_SHARE <= self._most
+        size = len(answer.packed) + (len(answer.json.text) if answer.json else 0)
+        return size * _LARGEST_SHARE <= self._most
 
-    def _from_memory(self, key: str) -> bytes | None:
+    def _from_memory(self, key: str) -> _Held | None:
         with self._lock:
-            packed = self._held.get(key)
-            if packed is not None:
+            held = self._held.get(key)
+            if held is not None:
                 self._held.move_to_end(key)
-            return packed
+            return held
 
-    def _into_memory(self, key: str, packed: bytes, newest: tuple[Freshness, int] | None = None) -> None:
+    def _into_memory(self, key: str, held: _Held) -> None:
         with self._lock:
-            if newest is not None:
-                known, fresh = self._fresh.get(key), newest[0]
-                if known and known[0].as_of and fresh.as_of and known[0].as_of > fresh.as_of:
-                    # It took longer than one that was begun later.
-                    return
-                self._fresh[key] = newest
-            self._bytes += len(packed) - len(self._held.pop(key, b""))
-            self._held[key] = packed
+            known = self._held.get(key)
+            if known is not None and _is_newer(known, held):
+                # It took longer than one that was begun later.
+                return
+            self._bytes += held.bytes - (known.bytes if known else 0)
+            self._held[key] = held
+            self._held.move_to_end(key)
             while self._bytes > self._most:
-                name, dropped = self._held.popitem(last=False)
-                self._fresh.pop(name, None)
-                self._bytes -= len(dropped)
+                _, dropped = self._held.popitem(last=False)
+                self._bytes -= dropped.bytes
             metrics.CACHE_BYTES.set(self._bytes)
 
     def _from_redis(self, key: str) -> bytes | None:
@@ -203,6 +234,12 @@ class ResultCache:
         self._redis_rests_until = monotonic() + REDIS_PAUSE_S
         metrics.CACHE_ERRORS.inc()
         _log.warning("cache.redis_failed", error=str(error), rests_s=REDIS_PAUSE_S)
+
+
+def _is_newer(one: _Held, other: _Held) -> bool:
+    """Whether the one is of a later moment, where both tell theirs."""
+    before, after = (held.newest.fresh.as_of if held.newest else None for held in (one, other))
+    return before is not None and after is not None and before > after
 
 
 def _packed(rows: Rows, question: Question, rollups: Sequence[str] = ()) -> bytes:

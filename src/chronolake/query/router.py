@@ -33,6 +33,7 @@ from chronolake.query.engines import (
 )
 from chronolake.query.explain import PlanCapture
 from chronolake.query.freshness import Demand, Freshness, State
+from chronolake.query.json_rows import JsonRows
 from chronolake.query.last_known import LastKnown
 from chronolake.query.live import Live
 from chronolake.query.narrowing import names_projects, narrowed_by
@@ -115,6 +116,7 @@ class HybridQueryRouter:
         min_lsn: object = None,
         max_lag_s: object = None,
         tenant: str | None = None,
+        as_json: bool = False,
     ) -> Answer:
         """Answer a question of the catalogue about the projects in scope.
 
@@ -125,6 +127,8 @@ class HybridQueryRouter:
         or, where the lake was asked for by name, nobody does.
 
         Where many wait, tenants take turns: `tenant` names whose question it is, else the projects that it is about do.
+
+        With `as_json` the answer has its rows in JSON, and it may have no others.
 
         Raises:
             QuestionUnknown: there is no such question.
@@ -145,7 +149,7 @@ class HybridQueryRouter:
                 chosen = self.route_query(question.query_type, {"engine": engine})
             else:
                 chosen = route.as_of(asked=_engine(engine), lake_off=self._engines.lake_off)
-            given = Asked(question, params, scope, chosen, started, at, demand)
+            given = Asked(question, params, scope, chosen, started, at, demand, as_json=as_json)
             asked, answer = self._at_hand(given) or await self._crowd.answer(
                 lambda: self._looked_up(given), scope=scope, tenant=tenant
             )
@@ -160,6 +164,9 @@ class HybridQueryRouter:
             raise
         self._history.answered(name, params, asked.scope, started, answer)
         self._plans.answered(asked, answer)
+        if as_json and answer.json is None:
+            # It was computed for somebody who asked the same at the same time, and wanted rows.
+            return replace(answer, json=JsonRows.of(answer.rows))
         return answer
 
     async def sql(
@@ -272,6 +279,7 @@ class HybridQueryRouter:
         if kept is None:
             return None
         if asked.demand.max_lag_s is not None:
+            kept = replace(kept, json=_json(asked, kept.rows))
             self._cache.put_newest(asked.key(None), kept, fresh)
         return _from_cache(asked, kept, route.cached(state.changed_in), fresh)
 
@@ -333,11 +341,13 @@ class HybridQueryRouter:
     def _lagging(self, asked: Asked, *, most_values: int | None = None) -> tuple[Asked, Answer] | None:
         """The newest answer that there is, where it is as fresh as was asked for; null where nothing was.
 
-        With `most_values` one that has more is left in the cache.
+        With `most_values` one that has more to be unpacked is left in the cache.
         """
         if asked.demand.max_lag_s is None:
             return None
-        found = self._cache.newest(asked.key(None), asked.question, most_values=most_values)
+        found = self._cache.newest(
+            asked.key(None), asked.question, most_values=most_values, as_json=asked.as_json
+        )
         if found is None:
             return None
         kept, before = found
@@ -370,7 +380,7 @@ class HybridQueryRouter:
         name, chosen = asked.question.name, asked.chosen
         if asked.at is not None:
             rows, fresh = self._engines.past(asked, asked.at)
-            return _answered(name, rows, chosen, fresh, asked.started)
+            return _answered(name, rows, chosen, fresh, asked.started, json=_json(asked, rows))
         if (answer := self._kept_meanwhile(asked) or self._rolled_up(asked)) is not None:
             return answer
         try:
@@ -381,9 +391,10 @@ class HybridQueryRouter:
                 rows, fresh = self._engines.on(chosen.engine, asked)
             except (LakeError, DatabaseUnavailable, EngineUnavailable) as other:
                 raise _neither(error.message, other) from other
+        json = _json(asked, rows)
         if chosen.engine is Engine.DUCKDB or asked.chosen_freely:
-            self._keep(asked, rows, fresh)
-        return _answered(name, rows, chosen, fresh, asked.started, notes=asked.notes)
+            self._keep(asked, rows, fresh, json=json)
+        return _answered(name, rows, chosen, fresh, asked.started, notes=asked.notes, json=json)
 
     def _instead(self, asked: Asked, error: ChronolakeError) -> Route:
         """Where to go where the engine that was chosen cannot answer.
@@ -435,7 +446,8 @@ class HybridQueryRouter:
         except (LakeError, EngineUnavailable) as error:
             _log.warning("query.rollup_failed", question=asked.question.name, error=error.message)
             return None
-        self._keep(asked, rows, replace(rolled.fresh, is_exact=is_exact), rollups=rolled.names)
+        json = _json(asked, rows)
+        self._keep(asked, rows, replace(rolled.fresh, is_exact=is_exact), rollups=rolled.names, json=json)
         return _answered(
             asked.question.name,
             rows,
@@ -444,9 +456,18 @@ class HybridQueryRouter:
             asked.started,
             rollups=rolled.names,
             notes=asked.notes,
+            json=json,
         )
 
-    def _keep(self, asked: Asked, rows: Rows, before: Freshness, *, rollups: Sequence[str] = ()) -> None:
+    def _keep(
+        self,
+        asked: Asked,
+        rows: Rows,
+        before: Freshness,
+        *,
+        rollups: Sequence[str] = (),
+        json: JsonRows | None = None,
+    ) -> None:
         """Keep an answer of the lake, if it is known what it is true of: what it read did not change meanwhile.
 
         For those who allow a lag it is kept anyhow, one of PostgreSQL too: it holds as much as was there `before`.
@@ -454,7 +475,7 @@ class HybridQueryRouter:
         is_told = asked.demand.max_lag_s is not None or before.snapshot_id is not None
         if self._cache.is_off or not is_told:
             return
-        kept = Kept.of(rows, asked.question, rollups)
+        kept = Kept.of(rows, asked.question, rollups, json)
         if asked.demand.max_lag_s is not None:
             self._cache.put_newest(asked.key(None), kept, before)
         if asked.rolled is not None and asked.rolled.fresh is not asked.fresh:
@@ -536,6 +557,11 @@ def _fair_workers(settings: QuerySettings) -> Workers:
     )
 
 
+def _json(asked: Asked, rows: Rows) -> JsonRows | None:
+    """The rows in JSON where that is wanted."""
+    return JsonRows.of(rows) if asked.as_json else None
+
+
 def _from_cache(asked: Asked, kept: Kept, chosen: Route, fresh: Freshness) -> Answer:
     return _answered(
         asked.question.name,
@@ -545,6 +571,7 @@ def _from_cache(asked: Asked, kept: Kept, chosen: Route, fresh: Freshness) -> An
         asked.started,
         rollups=kept.rollups,
         notes=asked.notes,
+        json=kept.json or _json(asked, kept.rows),
     )
 
 
@@ -558,12 +585,13 @@ def _answered(
     notes: Sequence[str] = (),
     truncated: bool = False,
     rollups: Sequence[str] = (),
+    json: JsonRows | None = None,
 ) -> Answer:
     elapsed_s = time.perf_counter() - started
     metrics.QUERY_SECONDS.labels(question=name, engine=chosen.engine.value, reason=chosen.code.value).observe(
         elapsed_s
     )
-    _log.info("query.answered", question=name, engine=chosen.engine, reason=chosen.reason, rows=len(rows))
+    _log.info("query.answered", question=name, engine=chosen.engine, reason=chosen.reason, rows=json.count if json else len(rows))
     meta = Meta(
         engine=chosen.engine,
         reason=chosen.reason,
@@ -577,7 +605,7 @@ def _answered(
         truncated=truncated,
         notes=[*fresh.notes, *notes, _ROWS_READ_NOTE],
     )
-    return Answer(rows=rows, meta=meta, code=chosen.code)
+    return Answer(rows=rows, meta=meta, code=chosen.code, json=json)
 
 
 def _past(as_of: object) -> datetime:

@@ -55,7 +55,6 @@ class SearchHistory(Loop):
         self, question: str, asked: str | Mapping[str, Any], scope: Scope, started: float, answer: Answer
     ) -> None:
         """Note a question that was answered; `started` is by the performance counter."""
-        rows = len(answer.rows) if answer.table is None else answer.table.num_rows
         self._note(
             question,
             asked,
@@ -63,7 +62,7 @@ class SearchHistory(Loop):
             started,
             engine=answer.meta.engine.value,
             reason=answer.code.value,
-            rows=rows,
+            rows=answer.count,
             rollups=",".join(answer.meta.rollups) or None,
         )
 
