@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chronolake.api import problems
+from chronolake.api.rounds import Rounds
 from chronolake.errors import ChronolakeError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -24,6 +25,7 @@ class Direct:
 
     def __init__(self, app: ASGIApp, *, routes: Iterable[APIRoute]) -> None:
         self._app = app
+        self._rounds = Rounds()
         asked = [route for route in routes if "GET" in route.methods]
         self._fixed = {route.path: route for route in asked if not route.param_convertors}
         self._patterns: list[tuple[Pattern[str], APIRoute]] = [
@@ -39,6 +41,7 @@ class Direct:
         # The application's own names: what is counted by the route is told apart by it.
         scope["route"], scope["path_params"] = found
         request = Request(scope, receive)
+        await self._rounds.turn()
         try:
             response = await _endpoint(found[0])(request)
         except ChronolakeError as error:
