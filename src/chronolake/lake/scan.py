@@ -23,9 +23,9 @@ from chronolake.lake.layout import BUCKETS, bucket_of
 from chronolake.lake.resident import Residents, Source
 from chronolake.settings import Layout
 
-#: Files with deleted rows in one query. Each is a part of the statement by itself, with a join: beyond a few of them
-#: DuckLake, which skips such rows while it reads, takes less time.
-PATCHED_FILES = 2
+#: Rows of files with deleted rows in one query. Each of them passes a join, and beyond so many DuckLake, which skips such
+#: rows while it reads, takes less time. Below it does not: of 250 000 cells in 19 such files 15 ms to 8 (median of 30).
+PATCHED_ROWS = 1_000_000
 #: Lists that are kept of each table: those who ask at one time know of the newest, or of one shortly before.
 KEPT_LISTS = 4
 
@@ -257,16 +257,20 @@ class Scanner:
         ):
             return None
         patched = [file for file in files if file.deletes is not None]
-        if len(patched) > PATCHED_FILES:
+        if len(patched) > 1 and sum(file.rows for file in patched) > PATCHED_ROWS:
             return None
         columns = ", ".join(map(identifier, wanted.columns)) or "NULL"
-        whole = ", ".join(quoted(str(file.path)) for file in files if file.deletes is None)
-        parts = [f"SELECT {columns} FROM read_parquet([{whole}])"] if whole else []
-        parts += [
-            f"SELECT {columns} FROM read_parquet({quoted(str(file.path))}, file_row_number = true) AS kept"
-            f" ANTI JOIN read_parquet({quoted(str(file.deletes))}) AS gone ON kept.file_row_number = gone.pos"
-            for file in patched
-        ]
+        parts = []
+        if whole := [file.path for file in files if file.deletes is None]:
+            parts.append(f"SELECT {columns} FROM read_parquet({_listed_paths(whole)})")
+        if patched:
+            # Both lists are in one order, so that a file and what is gone of it have the same place in theirs.
+            parts.append(
+                f"SELECT {columns}"
+                f" FROM read_parquet({_listed_paths([file.path for file in patched])}, file_row_number = true) AS kept"
+                f" ANTI JOIN read_parquet({_listed_paths([file.deletes for file in patched])}) AS gone"
+                " ON kept.file_row_number = gone.pos AND kept.file_index = gone.file_index"
+            )
         return f"({' UNION ALL '.join(parts)})"
 
     def _needed(self, wanted: Wanted, listing: _Listing) -> list[_File]:
@@ -274,6 +278,10 @@ class Scanner:
             return list(listing.files)
         bucket = self._bucket(wanted.bucket_of)
         return [file for file in listing.files if file.buckets is None or bucket in file.buckets]
+
+
+def _listed_paths(paths: Sequence[Path | None]) -> str:
+    return f"[{', '.join(quoted(str(path)) for path in paths)}]"
 
 
 def _name(snapshot_id: int, laid: Hashable) -> Hashable:

@@ -11,7 +11,7 @@ from chronolake.capture.columns import CDX_RECORDS, PROJECTS
 from chronolake.lake import Wanted, resident, scan
 from chronolake.lake.changes import TableChanges
 from chronolake.lake.compaction import Limits
-from chronolake.lake.scan import PATCHED_FILES, unnoted
+from chronolake.lake.scan import unnoted
 from chronolake.lake.stream_notes import StreamCheckpoint
 from chronolake.query.freshness import of_lake
 
@@ -147,12 +147,15 @@ def test_a_domain_is_read_from_its_buckets_files_alone(lake, captures):
     assert one.count(".parquet") == 1
 
 
-def test_many_files_with_deleted_rows_are_left_to_ducklake(lake, captures, change, rows_by_files):
-    for n in range(PATCHED_FILES + 1):
+def test_files_with_many_rows_of_which_some_are_deleted_are_left_to_ducklake(
+    lake, captures, change, rows_by_files, monkeypatch
+):
+    for n in range(4):
         lake.append(CDX_RECORDS, captures(10, first=n * 10))
-    change(lake, gone=[n * 10 for n in range(PATCHED_FILES)])
-    assert len(rows_by_files(lake, lake.snapshot())) == 9 * PATCHED_FILES + 10
-    change(lake, gone=[PATCHED_FILES * 10])
+    change(lake, gone=[0, 1, 10])
+    change(lake, gone=[12, 13, 29])
+    assert len(rows_by_files(lake, lake.snapshot())) == 8 + 7 + 9 + 10
+    monkeypatch.setattr(scan, "PATCHED_ROWS", 29)
     assert rows_by_files(lake, lake.snapshot()) is None
 
 
