@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 
-from chronolake import chance
+from chronolake import chance, priority
 from chronolake.errors import ChronolakeError
 from chronolake.telemetry import logs, metrics
 
@@ -30,10 +30,13 @@ class Loop(ABC):
     An error of ours ends the step, is logged with its hint, and the next step comes as if nothing had been;
     any other error ends the loop, for then the code is wrong and going on would hide it. `state` says so, and
     `error` keeps what the newest step ended with, null where it went well.
+
+    A loop that `gives_way` takes what others leave of the processors.
     """
 
-    def __init__(self, *, interval_s: float) -> None:
+    def __init__(self, *, interval_s: float, gives_way: bool = False) -> None:
         self.interval_s = interval_s
+        self._gives_way = gives_way
         self.state = LoopState.STOPPED
         self.error: Exception | None = None
         self._stopped = threading.Event()
@@ -64,6 +67,8 @@ class Loop(ABC):
             self.state = LoopState.STOPPED
 
     def _run(self) -> None:
+        if self._gives_way:
+            priority.give_way()
         while not self._stopped.is_set() and self._stepped():
             self._stopped.wait(self.interval_s * (1 + JITTER * chance.fraction()))
 

@@ -21,12 +21,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Direct:
-    """Calls the endpoints of `routes` itself, before the application that they belong to. They are given the request."""
+    """Calls the endpoints of `routes`, which are given the request, before the application that they belong to."""
 
     def __init__(self, app: ASGIApp, *, routes: Iterable[APIRoute]) -> None:
         self._app = app
         self._rounds = Rounds()
-        asked = [route for route in routes if "GET" in route.methods]
+        asked = [route for route in routes if "GET" in (route.methods or ())]
         self._fixed = {route.path: route for route in asked if not route.param_convertors}
         self._patterns: list[tuple[Pattern[str], APIRoute]] = [
             (route.path_regex, route) for route in asked if route.param_convertors

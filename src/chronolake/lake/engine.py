@@ -10,11 +10,13 @@ import itertools
 import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
 import duckdb
 
+from chronolake import priority
 from chronolake.errors import LakeUnavailable
 from chronolake.lake.machine import engine_memory_bytes, memory_bytes
 from chronolake.settings import Settings
@@ -74,6 +76,12 @@ class Engine:
                 hint="Install chronolake anew: make setup",
             ) from error
         return cls(connection, spill)
+
+    @classmethod
+    def open_in_background(cls, settings: Settings, *, memory_share: float) -> Self:
+        """As `open`, with threads that give way, as the one does that opens it and starts them."""
+        with ThreadPoolExecutor(1, "background", initializer=priority.give_way) as opening:
+            return opening.submit(cls.open, settings, memory_share=memory_share).result()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A fresh connection to this engine; close it when done."""

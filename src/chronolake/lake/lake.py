@@ -55,6 +55,8 @@ from chronolake.settings import Layout, Settings
 WRITER_MEMORY_SHARE = 0.25
 #: An ad-hoc query may take this share of the engine's memory, so that it cannot starve the questions.
 SANDBOX_MEMORY_SHARE = 0.25
+#: And the refresh of rollups beside those who ask.
+BACKGROUND_MEMORY_SHARE = 0.5
 #: Small tables that are kept in memory may take this share of it.
 RESIDENT_MEMORY_SHARE = 0.25
 #: And spill this much.
@@ -77,6 +79,7 @@ class Lake:
         self._opening = threading.Lock()
         self._sandbox: Engine | None = None
         self._writer: Engine | None = None
+        self._background: Engine | None = None
         self._commits = Catalog(
             database_url,
             self._scrub,
@@ -140,6 +143,7 @@ class Lake:
             self._residents,
             self._sandbox,
             self._writer,
+            self._background,
             self._engine,
             self._commits,
         ):
@@ -557,8 +561,8 @@ class Lake:
             limits=limits,
         )
 
-    def rollups(self) -> Rollups:
-        """What makes this lake's rollups and keeps them true.
+    def rollups(self, *, in_background: bool = False) -> Rollups:
+        """What makes this lake's rollups and keeps them true; `in_background` by an engine that gives way to questions.
 
         Raises:
             LakeUnavailable: the lake was opened for reading only, or does not lie in a folder.
@@ -569,7 +573,7 @@ class Lake:
             lake=Path(self.path),
             keys=self._keys,
             files=self._file_writer,
-            reading=self._reading,
+            reading=self._reading_in_background if in_background else self._reading,
             evolve=self.evolve,
             layout=self._settings.lake.layout,
         )
@@ -685,6 +689,14 @@ class Lake:
 
     def _reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return self._using(self._engine)
+
+    def _reading_in_background(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        with self._opening:
+            if self._background is None:
+                engine = Engine.open_in_background(self._settings, memory_share=BACKGROUND_MEMORY_SHARE)
+                self._attach_to(engine, read_only=True)
+                self._background = engine
+        return self._using(self._background)
 
     @contextmanager
     def _using(self, engine: Engine) -> Iterator[duckdb.DuckDBPyConnection]:

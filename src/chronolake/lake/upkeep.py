@@ -8,10 +8,12 @@ from chronolake.telemetry import metrics
 
 #: Seconds between two looks while rows keep coming.
 LEAST_INTERVAL_S = 2.0
-#: A round is followed by a pause of so many times as long: most of the engine's time is for those who ask.
-REST = 5.0
-#: One rollup rests so many times as long as it took: those that take long keep no cheap one from being fresh.
-REST_OF_ONE = 20.0
+#: A round is followed by a pause of so many times as long, and of so many seconds at most. It gives way to those who
+#: ask, so that a longer one would take more from them than it gives: rollups that are too far behind do not answer.
+REST, LONGEST_REST_S = 2.0, 5.0
+#: One rollup rests so many times as long as it took: those that take long keep no cheap one from being fresh. Of what it
+#: took beside a crowd most was giving way, so that there is a bound here, too: half of what dashboards allow as a lag.
+REST_OF_ONE, LONGEST_REST_OF_ONE_S = 20.0, 30.0
 
 
 class RollupUpkeep(Loop):
@@ -22,9 +24,9 @@ class RollupUpkeep(Loop):
     """
 
     def __init__(self, *, lake: Lake, settings: Settings) -> None:
-        super().__init__(interval_s=min(LEAST_INTERVAL_S, settings.sync.interval_s))
+        super().__init__(interval_s=min(LEAST_INTERVAL_S, settings.sync.interval_s), gives_way=True)
         self._longest_s = settings.sync.interval_s
-        self._rollups = lake.rollups()
+        self._rollups = lake.rollups(in_background=True)
 
     def step(self) -> list[Refreshed]:
         """Refresh what is not true any more.
@@ -32,13 +34,13 @@ class RollupUpkeep(Loop):
         Raises:
             LakeUnavailable: the catalog was lost.
         """
-        done = self._rollups.refresh_all(rest=REST_OF_ONE)
+        done = self._rollups.refresh_all(rest=REST_OF_ONE, longest_rest_s=LONGEST_REST_OF_ONE_S)
         spent_s = sum(refreshed.seconds for refreshed in done)
         metrics.ROLLUP_CELLS.inc(sum(refreshed.cells for refreshed in done))
         metrics.ROLLUP_SECONDS.inc(spent_s)
         states = self._rollups.states()
         metrics.ROLLUPS.labels(state="current").set(sum(state.current for state in states))
         metrics.ROLLUPS.labels(state="behind").set(sum(not state.current for state in states))
-        least_s = min(max(LEAST_INTERVAL_S, REST * spent_s), self._longest_s)
+        least_s = min(max(LEAST_INTERVAL_S, min(REST * spent_s, LONGEST_REST_S)), self._longest_s)
         self.interval_s = least_s if done else min(max(2 * self.interval_s, least_s), self._longest_s)
         return done

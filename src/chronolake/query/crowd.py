@@ -22,12 +22,17 @@ LookedUp = tuple[Asked, Answer | None]
 class Crowd:
     """Answers questions by the threads of `front`, which look up, and of `workers`, which compute. Thread-safe.
 
+    Those of `renewers` do both for questions that nobody waits for.
+
     A `tenant` is whose turn a question takes; where none is named, its scope is.
     """
 
-    def __init__(self, *, front: Workers, workers: Workers, compute: Callable[[Asked], Answer]) -> None:
+    def __init__(
+        self, *, front: Workers, workers: Workers, renewers: Workers, compute: Callable[[Asked], Answer]
+    ) -> None:
         self._front = front
         self._workers = workers
+        self._renewers = renewers
         self._compute = compute
         self._lock = threading.Lock()
         self._running: dict[Hashable, Future[Answer]] = {}
@@ -84,25 +89,37 @@ class Crowd:
                 return
             self._renewing.add(name)
 
-        def ended(done: "Future[Answer] | Future[None]") -> None:
+        def ended(done: "Future[None]") -> None:
             self._renewing.discard(name)
             if not done.cancelled() and (error := done.exception()) is not None:
                 failed(error)
 
-        def look() -> None:
+        def work() -> None:
             asked, kept = look_up()
-            if kept is not None:
-                self._renewing.discard(name)
-                return
-            self._computing(asked, tenant or asked.scope).add_done_callback(ended)
+            if kept is None:
+                self._compute_here(asked)
 
         try:
-            looking = self._front.submit(look, tenant=tenant or scope)
+            working = self._renewers.submit(work, tenant=tenant or scope)
         except ChronolakeError as error:
             self._renewing.discard(name)
             failed(error)
             return
-        looking.add_done_callback(lambda done: ended(done) if done.cancelled() or done.exception() else None)
+        working.add_done_callback(ended)
+
+    def _compute_here(self, asked: Asked) -> None:
+        """Compute it in this thread, for all who ask the same meanwhile, unless that is being done already."""
+        name, mine = asked.name, Future[Answer]()
+        with self._lock:
+            if name in self._running:
+                return
+            self._running[name] = mine
+        mine.add_done_callback(lambda _: self._running.pop(name, None))
+        try:
+            mine.set_result(self._compute(asked))
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
 
     def _computing(self, asked: Asked, tenant: Hashable) -> "Future[Answer]":
         """The computation of it, or of the very same question that is under way: a crowd costs as much as one."""

@@ -1,4 +1,4 @@
-"""Rows as JSON, made by the thread that has them: the event loop, through which every answer passes, only sends them."""
+"""Rows as JSON, made by the thread that has them: the event loop, which all answers pass, only sends them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from chronolake.errors import (
     LakeError,
     ParameterInvalid,
 )
-from chronolake.lake import Lake, rollup_states
+from chronolake.lake import Lake, RollupState, rollup_states
 from chronolake.oltp import Database, projects
 from chronolake.query import adhoc, freshness, moment, route
 from chronolake.query import live as live_rows
@@ -39,6 +39,7 @@ from chronolake.query.live import Live
 from chronolake.query.narrowing import names_projects, narrowed_by
 from chronolake.query.params import read
 from chronolake.query.question import named
+from chronolake.query.recently import Recently
 from chronolake.query.rollup import Planner
 from chronolake.query.route import Engine, QueryType, Route
 from chronolake.query.running import Running
@@ -53,6 +54,8 @@ _log = logs.get_logger(__name__)
 _ROWS_READ_NOTE = "rows_read is unknown: neither engine counts the rows it reads without slowing the query"
 #: Threads that read parameters and look into the cache. No query runs there, so none is waited for.
 _FRONT_THREADS = 2
+#: Threads that answer anew what nobody waits for: beside those that work for who waits, so that these come first.
+_RENEWING_THREADS = 2
 #: An answer of so many values is unpacked in about a millisecond, less than a thread takes to be woken under load.
 AT_HAND_VALUES = 3000
 
@@ -81,7 +84,11 @@ class HybridQueryRouter:
         self._plans = PlanCapture(database=database, lake=lake, settings=settings)
         self._engines = Running(database=database, lake=lake, settings=settings.query, lake_error=lake_error)
         self._last_known = LastKnown()
-        self._crowd = Crowd(front=self._front, workers=self._workers, compute=self._answer)
+        self._recently = Recently()
+        self._renewers = Workers(concurrency=_RENEWING_THREADS, queue_size=waiting)
+        self._crowd = Crowd(
+            front=self._front, workers=self._workers, renewers=self._renewers, compute=self._answer
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +103,7 @@ class HybridQueryRouter:
         self._shadow.close()
         self._plans.close()
         self._front.close()
+        self._renewers.close()
         self._workers.close()
         self._cache.close()
         self._history.close()
@@ -245,8 +253,14 @@ class HybridQueryRouter:
 
     def _found(self, asked: Asked, *, anew: bool = False) -> tuple[Asked, Answer | None]:
         """How the question is answered best, and its answer where the cache has it; `anew` of the lake as it is."""
-        question, values, scope, demand = asked.question, asked.values, asked.scope, asked.demand
+        scope, demand = asked.scope, asked.demand
         hybrid = live_rows.is_hybrid(asked.statement)
+        seen = None if hybrid else self._recently.seen(demand)
+        if seen is not None:
+            asked = replace(asked, fresh=seen.fresh)
+            return (
+                (asked, kept) if (kept := self._kept(asked)) else (self._planned(asked, seen.rollups), None)
+            )
         try:
             with self._postgres() as conn:
                 fresh = freshness.of_lake(conn)
@@ -259,15 +273,23 @@ class HybridQueryRouter:
                 # Of the others it was looked for before PostgreSQL was asked.
                 if hybrid and not anew and (lagging := self._lagging(asked)) is not None:
                     return lagging
-                made = rollup_states(conn) if asked.can_be_told else []
+                if not asked.can_be_told:
+                    return self._weighed(asked), None
+                seen = self._recently.look(conn, fresh)
         except (DatabaseUnavailable, EngineUnavailable) as error:
             asked = self._without_postgres(asked, error)
             return asked, self._kept(asked)
-        rolled = (
-            self._planner.plan(question, values, scope, made, fresh=fresh, demand=demand) if made else None
+        return self._planned(replace(asked, fresh=seen.fresh), seen.rollups), None
+
+    def _planned(self, asked: Asked, made: Sequence[RollupState]) -> Asked:
+        """The same, with how rollups answer, or else the engine that is cheaper."""
+        fresh = asked.fresh
+        if fresh is None or not made:
+            return self._weighed(asked)
+        rolled = self._planner.plan(
+            asked.question, asked.values, asked.scope, made, fresh=fresh, demand=asked.demand
         )
-        asked = replace(asked, rolled=rolled)
-        return (asked if rolled else self._weighed(asked)), None
+        return replace(asked, rolled=rolled) if rolled else self._weighed(asked)
 
     def _kept(self, asked: Asked) -> Answer | None:
         """The answer that the cache has of the lake as it is; null where it has none, or that is not fresh enough."""
@@ -591,7 +613,8 @@ def _answered(
     metrics.QUERY_SECONDS.labels(question=name, engine=chosen.engine.value, reason=chosen.code.value).observe(
         elapsed_s
     )
-    _log.info("query.answered", question=name, engine=chosen.engine, reason=chosen.reason, rows=json.count if json else len(rows))
+    count = json.count if json else len(rows)
+    _log.info("query.answered", question=name, engine=chosen.engine, reason=chosen.reason, rows=count)
     meta = Meta(
         engine=chosen.engine,
         reason=chosen.reason,

@@ -47,9 +47,11 @@ def compute():
 @pytest.fixture
 def crowd(compute):
     front, workers = Workers(concurrency=2, queue_size=100), Workers(concurrency=2, queue_size=2)
-    yield Crowd(front=front, workers=workers, compute=compute)
+    renewers = Workers(concurrency=1, queue_size=100)
+    yield Crowd(front=front, workers=workers, renewers=renewers, compute=compute)
     compute.go.set()
     front.close()
+    renewers.close()
     workers.close()
 
 
