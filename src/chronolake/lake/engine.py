@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import os
 import shutil
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,6 +45,7 @@ class Engine:
             LakeUnavailable: an extension's wheel is missing or of another version, or the spill folder
                 cannot be made.
         """
+        _know_what_is_missing()
         spill = _spill_folder(settings.duckdb_scratch)
         allowed = engine_memory_bytes(settings.duckdb.memory_limit, memory_bytes())
         connection = duckdb.connect(
@@ -124,6 +126,17 @@ def quoted(text: str) -> str:
 def identifier(name: str) -> str:
     """The name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _know_what_is_missing() -> None:
+    """Let DuckDB not look for pandas with each statement that has values, where there is none.
+
+    Python remembers what was imported and not what was missing: it looks through every folder of its path, and gives the
+    interpreter away at each, which under load takes longer than the query.
+    """
+    if "pandas" not in sys.modules and importlib.util.find_spec("pandas") is None:
+        # Python's own way to say so: importing it fails at once.
+        sys.modules["pandas"] = None  # type: ignore[assignment]
 
 
 def _spill_folder(scratch: Path) -> Path:

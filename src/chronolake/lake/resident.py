@@ -31,7 +31,7 @@ RESIDENT = "__resident_"
 #: their files, in which, compressed, they take an eighth or more.
 VALUE_BYTES, TIMES_ON_DISK = 16, 8
 #: One table may take this share of the room.
-MOST_SHARE = 0.25
+MOST_SHARE = 0.5
 
 _log = logs.get_logger(__name__)
 
