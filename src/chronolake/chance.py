@@ -8,6 +8,11 @@ from random import Random
 _OWN = Random()  # noqa: S311  # no secret hangs on it
 
 
+def name() -> str:
+    """32 hexadecimal digits, which nothing else is called by."""
+    return f"{_OWN.getrandbits(128):032x}"
+
+
 def fraction() -> float:
     """A number from 0 to 1, without 1; each is as likely as any other."""
     return _OWN.random()

@@ -5,10 +5,10 @@ Plain ASGI, for what FastAPI offers would copy every body through a queue.
 
 import re
 import time
-import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chronolake import chance
 from chronolake.api import problems
 from chronolake.telemetry import logs, metrics
 
@@ -32,7 +32,7 @@ class Front:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if _REQUEST_ID.fullmatch(given) else chance.name()
         scope.setdefault("state", {})["request_id"] = request_id
         with logs.bound(request_id=request_id):
             await _Served(scope, send, request_id).by(self._app, receive, headers.get(b"host", b""))

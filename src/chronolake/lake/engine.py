@@ -131,8 +131,8 @@ def identifier(name: str) -> str:
 def _know_what_is_missing() -> None:
     """Let DuckDB not look for pandas with each statement that has values, where there is none.
 
-    Python remembers what was imported and not what was missing: it looks through every folder of its path, and gives the
-    interpreter away at each, which under load takes longer than the query.
+    Python remembers what was imported and not what was missing: it looks through every folder of its path, and gives
+    the interpreter away at each, which under load takes longer than the query.
     """
     if "pandas" not in sys.modules and importlib.util.find_spec("pandas") is None:
         # Python's own way to say so: importing it fails at once.

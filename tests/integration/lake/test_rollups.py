@@ -165,7 +165,7 @@ def test_what_merges_do_to_files_changes_no_cell(lake, captures, change, assert_
 def test_refreshed_cells_are_those_of_a_rebuild(lake, captures, change, assert_true, seed):
     chance = random.Random(seed)
     lake.append(CDX_RECORDS, captures(chance.choice([0, 50, 2000])))
-    rollups = lake.rollups()
+    rollups = lake.rollups(in_background=seed == 0)
     for rollup in ROLLUPS:
         rollups.make(rollup, asked="a test")
     known = 2000

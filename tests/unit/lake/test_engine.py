@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from chronolake import priority
 from chronolake.errors import LakeUnavailable
 from chronolake.lake.engine import Engine, extension_path
 from chronolake.settings import load
@@ -94,3 +96,40 @@ def test_an_extension_that_is_not_installed_names_its_wheel():
     with pytest.raises(LakeUnavailable) as caught:
         extension_path("no_such_thing")
     assert caught.value.hint == f"Install duckdb-extension-no-such-thing=={duckdb.__version__}"
+
+
+def test_what_is_missing_is_not_looked_for_at_each_statement(tmp_path):
+    engine = Engine.open(settings_in(tmp_path))
+
+    class Finder:
+        def find_spec(self, name, *_):
+            looked_for.append(name)
+
+    looked_for, finder = [], Finder()
+    with engine.cursor() as cursor:
+        cursor.execute("SELECT $a", {"a": 1}).fetchall()
+        sys.meta_path.insert(0, finder)
+        try:
+            cursor.execute("SELECT $a", {"a": 1}).fetchall()
+        finally:
+            sys.meta_path.remove(finder)
+    engine.close()
+    assert looked_for == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has priorities of threads")
+def test_the_threads_of_one_in_the_background_give_way(tmp_path):
+    def nice_threads():
+        tasks = [task.joinpath("stat").read_text() for task in Path("/proc/self/task").iterdir()]
+        # The name in parentheses is the second field, `nice` the 19th.
+        return sum(int(told.rpartition(")")[2].split()[16]) >= priority.NICENESS for told in tasks)
+
+    before = nice_threads()
+    engine = Engine.open_in_background(settings_in(tmp_path, DUCKDB_WORKER_THREADS=3), memory_share=0.5)
+    try:
+        # The third is whoever asks.
+        assert nice_threads() - before >= 2
+        with engine.cursor() as cursor:
+            assert cursor.execute("SELECT current_setting('threads')").fetchone() == (3,)
+    finally:
+        engine.close()

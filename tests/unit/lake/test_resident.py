@@ -130,9 +130,9 @@ def test_a_table_too_large_is_left_in_its_files(make, ask_until_resident, room_b
 
 def test_texts_are_reckoned_by_what_they_take_on_disk(make, ask_until_resident):
     residents = make(room_bytes=1000 * TIMES_ON_DISK)
-    assert ask_until_resident(residents, table="a", on_disk=250) == 10
-    assert residents.held_bytes == 250 * TIMES_ON_DISK
-    assert ask_until_resident(residents, table="b", on_disk=251) is None
+    assert ask_until_resident(residents, table="a", on_disk=500) == 10
+    assert residents.held_bytes == 500 * TIMES_ON_DISK
+    assert ask_until_resident(residents, table="b", on_disk=501) is None
 
 
 def test_one_that_nobody_asks_for_with_these_files_goes(make, ask, ask_until_resident, clock, engine):
