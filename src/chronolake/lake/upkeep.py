@@ -11,8 +11,8 @@ LEAST_INTERVAL_S = 2.0
 #: A round is followed by a pause of so many times as long, and of so many seconds at most. It gives way to those who
 #: ask, so that a longer one would take more from them than it gives: rollups that are too far behind do not answer.
 REST, LONGEST_REST_S = 2.0, 5.0
-#: One rollup rests so many times as long as it took: those that take long keep no cheap one from being fresh. Of what it
-#: took beside a crowd most was giving way, so that there is a bound here, too: half of what dashboards allow as a lag.
+#: One rollup rests so many times as long as it took: those that take long keep no cheap one from being fresh. Beside a
+#: crowd most of that was giving way, so there is a bound here, too: half of the lag that dashboards allow.
 REST_OF_ONE, LONGEST_REST_OF_ONE_S = 20.0, 30.0
 
 
