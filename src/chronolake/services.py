@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
@@ -12,12 +13,15 @@ from chronolake.ingest import CollectDesk, Collector, Extraction, ParquetPipelin
 from chronolake.jobs import CollectQueue, JobService, Schedules
 from chronolake.lake import Lake, LakeMaintenance, RollupUpkeep
 from chronolake.loop import Loop
-from chronolake.oltp import Database, MetricSampler
+from chronolake.oltp import Database, MetricSampler, searches
 from chronolake.query import HybridQueryRouter, OptimizerTending, QueryOptimizer
 from chronolake.query.export import Exporter
 from chronolake.settings import OptimizerMode, Settings
 from chronolake.sync import DataSyncService
 from chronolake.telemetry import logs, metrics
+
+#: A rollup that no answer was read from for so long is refreshed seldom, where that takes long.
+READ_OF_LATE = timedelta(minutes=10)
 
 _log = logs.get_logger(__name__)
 
@@ -158,6 +162,12 @@ def _router(
     )
 
 
+def _rollups_read(database: Database) -> set[str]:
+    """The rollups that answers were read from in the last minutes, in whatever process."""
+    with database.connection() as conn:
+        return searches.rollups_read(conn, datetime.now(UTC).replace(tzinfo=None) - READ_OF_LATE)
+
+
 def _loops(
     database: Database,
     sync: DataSyncService | None,
@@ -167,7 +177,10 @@ def _loops(
 ) -> tuple[Loop, ...]:
     loops: list[Loop] = list(sync.loops) if sync else []
     if sync is not None and lake is not None and lake.is_local:
-        loops += [LakeMaintenance(lake=lake, settings=settings), RollupUpkeep(lake=lake, settings=settings)]
+        loops += [
+            LakeMaintenance(lake=lake, settings=settings),
+            RollupUpkeep(lake=lake, settings=settings, read=lambda: _rollups_read(database)),
+        ]
     if settings.optimizer.mode is OptimizerMode.AUTO and (lake is None or lake.is_local):
         loops.append(OptimizerTending(optimizer=optimizer))
     if settings.log.sample_interval_s:

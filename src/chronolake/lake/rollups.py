@@ -5,7 +5,6 @@ exact as the table's own, and a refresh gives what a rebuild would. Cells and th
 true of enter in one commit.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -153,10 +152,10 @@ class Rollups:
             self._evolve([f"DROP TABLE {identifier(name)}"])
         return bool(gone)
 
-    def refresh_all(self, *, rest: float = 0.0, longest_rest_s: float = math.inf) -> list[Refreshed]:
+    def refresh_all(self, rest_s: Callable[[RollupState], float] = lambda _: 0.0) -> list[Refreshed]:
         """Refresh each rollup that is not true any more. One that fails says so in its state and keeps no other.
 
-        One that took long rests `rest` times as long as it took, `longest_rest_s` at most; the others go before it.
+        One that was refreshed within `rest_s` seconds is left out; the others go before it.
 
         Raises:
             LakeUnavailable: the catalog was lost.
@@ -164,7 +163,7 @@ class Rollups:
         done = []
         for state in self.states():
             name = state.rollup.name
-            if (state.rested_s or 0.0) < min(rest * (state.seconds or 0.0), longest_rest_s):
+            if state.rested_s is not None and state.rested_s < rest_s(state):
                 continue
             try:
                 refreshed = self.refresh(name)

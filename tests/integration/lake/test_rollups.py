@@ -253,8 +253,8 @@ def test_one_that_took_long_rests_while_others_are_refreshed(lake, captures, mon
             [BY_MONTH.name],
         )
         conn.execute("UPDATE chronolake_rollups SET seconds = 0.001 WHERE name = %s", [BY_STATUS.name])
-    assert [done.name for done in rollups.refresh_all(rest=5.0)] == [BY_STATUS.name]
-    assert [done.name for done in rollups.refresh_all(rest=3.0)] == [BY_MONTH.name]
+    assert [done.name for done in rollups.refresh_all(lambda state: 5 * state.seconds)] == [BY_STATUS.name]
+    assert [done.name for done in rollups.refresh_all(lambda state: 3 * state.seconds)] == [BY_MONTH.name]
 
 
 def test_a_column_that_the_lake_does_not_keep_is_refused(lake):
