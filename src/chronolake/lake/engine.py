@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from chronolake import priority
 from chronolake.errors import LakeUnavailable
@@ -135,6 +136,8 @@ def _know_what_is_missing() -> None:
     the interpreter away at each, which under load takes longer than the query.
     """
     if "pandas" not in sys.modules and importlib.util.find_spec("pandas") is None:
+        # pyarrow looks for it once and remembers; what it finds after the next line it would take for pandas.
+        pa.array([None])
         # Python's own way to say so: importing it fails at once.
         sys.modules["pandas"] = None  # type: ignore[assignment]
 
