@@ -106,7 +106,8 @@ def test_what_was_written_is_read_as_it_was(tmp_path):
     with duckdb.connect() as engine:
         found = engine.execute(
             f"SELECT {', '.join(texts)} FROM read_csv('{tmp_path / 'ours.csv'}', header = false, columns = {{{listed}}},"
-            " quote = '\"', escape = '\"', delim = ',', auto_detect = false, allow_quoted_nulls = false, parallel = false)"
+            " quote = '\"', escape = '\"', delim = ',', new_line = '\\n',"
+            " auto_detect = false, allow_quoted_nulls = false, parallel = false)"
         ).fetchall()
     # An empty text is not null.
     assert found == list(zip(*(rows[name].to_pylist() for name in texts), strict=True))
