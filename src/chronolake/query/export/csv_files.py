@@ -4,7 +4,6 @@ Each thread reads a file batch by batch and appends what it has made of some tho
 come mixed, for no order is promised. Memory is bounded by the batches, whatever the files hold.
 """
 
-import ctypes
 import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -20,12 +19,8 @@ from chronolake.query.export.csv_lines import lines
 
 #: Rows whose columns are made texts at a time: as many as these bytes hold in the file, but no more than are counted.
 _BATCH_BYTES, _BATCH_ROWS = 64 << 20, 1 << 16
-#: Room that is asked for at a time. Without it the kernel looks for some at each write, which takes twice as long.
-_ROOM_BYTES = 256 << 20
-#: Of fallocate(2): the file's length stays what is written.
-_FALLOC_FL_KEEP_SIZE = 1
-#: Null where the system has no such call; for Python's own one, room is length too.
-_fallocate = getattr(ctypes.CDLL(None), "fallocate", None)
+#: What is written at a time. In pieces of 4 MB the kernel took twice the time, for it looks for larger pages.
+_WRITTEN_BYTES = 256 << 10
 _NOTHING = pa.nulls(0)
 
 
@@ -37,7 +32,6 @@ class Appending:
         self._always_quoted = always_quoted
         self._halted = threading.Event()
         self._lock = threading.Lock()
-        self._room = 0
         #: of those that were appended
         self.rows = 0
         #: of the target
@@ -60,7 +54,7 @@ class Appending:
             self._target.open("ab", buffering=0) as target,
             ThreadPoolExecutor(threads, "export-csv") as pool,
         ):
-            self.bytes = self._room = target.tell()
+            self.bytes = target.tell()
             # Large ones first, so that all threads end at about the same time.
             jobs = sorted(files, key=_bytes_of, reverse=True)
             list(pool.map(lambda path: self._append(path, target.fileno()), jobs))
@@ -84,13 +78,8 @@ class Appending:
 
     def _write(self, target: int, data: memoryview) -> None:
         with self._lock:
-            if _fallocate is not None and self.bytes + len(data) > self._room:
-                # Where it fails there may be room all the same: the write will tell.
-                room = ctypes.c_longlong(self._room), ctypes.c_longlong(_ROOM_BYTES)
-                _fallocate(target, _FALLOC_FL_KEEP_SIZE, *room)
-                self._room += _ROOM_BYTES
             while data:
-                written = os.write(target, data)
+                written = os.write(target, data[:_WRITTEN_BYTES])
                 self.bytes += written
                 data = data[written:]
 
