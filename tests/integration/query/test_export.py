@@ -20,6 +20,7 @@ import sqlglot
 from chronolake.capture.columns import CDX_RECORDS
 from chronolake.errors import (
     EngineUnavailable,
+    ExportStopped,
     LakeUnavailable,
     OutputError,
     ParameterInvalid,
@@ -279,6 +280,31 @@ def test_nothing_is_left_of_an_export_that_takes_too_long(export, monkeypatch, t
     assert names_in(tmp_path) == []
 
 
+def test_whole_files_stop_being_written_when_told_or_late(
+    export, database, lake, make_settings, monkeypatch, tmp_path
+):
+    # As if the engine's part took no time: what is watched here is what follows it.
+    monkeypatch.setattr(run_module, "_LOOK_S", 0.0001)
+    append = run_module.Appending.append
+
+    def slow(appending, files, threads):
+        while not appending._halted.wait(0.01):
+            pass
+        return append(appending, files, threads)
+
+    monkeypatch.setattr(run_module.Appending, "append", slow)
+    with pytest.raises(QueryTimeout):
+        export(to="a.csv", variables=[("CHRONOLAKE_EXPORT_TIMEOUT_S", "2")])
+    exporter = Exporter(database=database, lake=lake, settings=make_settings())
+    looks = iter([False] * 300)
+    with pytest.raises(ExportStopped):
+        exporter.export(
+            "captures", {}, scope=EVERYTHING, path=tmp_path / "b.csv", format_=Format.CSV,
+            stopped=lambda: next(looks, True),
+        )  # fmt: skip
+    assert names_in(tmp_path) == []
+
+
 def test_progress_is_told_while_it_runs(export, monkeypatch, lake):
     monkeypatch.setattr(run_module, "_LOOK_S", 0.001)
     told = []
@@ -331,6 +357,9 @@ def test_rows_that_were_deleted_are_not_exported(export, lake, wanted, append_ag
     assert found.rows == 2 * before - 3
     assert (found.files_as_they_were, found.files) == (1, 2)
     assert ids_of(tmp_path / "rest") == wanted()
+    # Of one file every row is meant, of the other the engine writes what is left.
+    assert export(to="rest.csv").rows == 2 * before - 3
+    assert ids_of(tmp_path / "rest.csv") == wanted()
     assert pq.read_schema(tmp_path / "rest" / "part.parquet").names == [
         column.name for column in CDX_RECORDS.columns
     ]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from chronolake.capture.columns import CDX_RECORDS
+from chronolake.query.export.csv_fields import EARLIEST, LATEST
 from chronolake.query.params import Domain
 from chronolake.query.question.base import InTime
 from chronolake.query.scope import Scope
@@ -37,6 +38,8 @@ class CapturesFilter(InTime):
     mime_type: _Text | None = Field(default=None, description="captures with this media type, as sent")
 
 
+#: Columns whose texts stand in quotes in CSV always: keys have commas, and URLs may have.
+ALWAYS_QUOTED = ("url", "url_key")
 #: Parameters that name the one value of a column.
 _EQUAL = ("domain", "archive_source", "record_type", "status_code", "mime_type")
 
@@ -73,6 +76,14 @@ def statement(
     at = "" if snapshot_id is None else f" AT (VERSION => {int(snapshot_id)})"
     text = f"SELECT {columns} FROM {CDX_RECORDS.name}{at} WHERE {' AND '.join(conditions)}"
     return CapturesStatement(text, taken, _with_scope(within, scope))
+
+
+def with_text(bounds: dict[str, tuple[Any, Any]] | None) -> dict[str, tuple[Any, Any]] | None:
+    """The bounds without times that `csv_fields` has no texts for."""
+    if bounds is None:
+        return None
+    start, end = bounds["timestamp"]
+    return {**bounds, "timestamp": (max(start, EARLIEST), min(end, LATEST))}
 
 
 def _with_scope(within: dict[str, tuple[Any, Any]], scope: Scope) -> dict[str, tuple[Any, Any]] | None:

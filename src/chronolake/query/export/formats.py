@@ -1,6 +1,6 @@
 """The formats of an export: each writes the rows of a statement to a file, none holds them all in memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from chronolake.errors import OutputError, ParameterInvalid
-from chronolake.lake.engine import quoted
+from chronolake.lake.engine import identifier, quoted
 from chronolake.settings import ParquetSettings
 
 #: Rows that are turned into Arrow at a time.
@@ -59,8 +59,11 @@ class Format(StrEnum):
 Write = Callable[[duckdb.DuckDBPyConnection, str, Mapping[str, Any], Path], int]
 
 
-def writer_of(format_: Format, parquet: ParquetSettings) -> Write:
-    """What writes the rows of a statement with its values to a path, and tells how many they were."""
+def writer_of(format_: Format, parquet: ParquetSettings, *, always_quoted: Sequence[str] = ()) -> Write:
+    """What writes the rows of a statement with its values to a path, and tells how many they were.
+
+    In CSV the columns `always_quoted` have quotes around each text.
+    """
     if format_ is Format.ARROW:
         return _arrow
     if format_ is Format.XLSX:
@@ -68,7 +71,8 @@ def writer_of(format_: Format, parquet: ParquetSettings) -> Write:
     options = {
         Format.PARQUET: f"FORMAT parquet, COMPRESSION {parquet.compression.lower()},"
         f" ROW_GROUP_SIZE {parquet.row_group_size}",
-        Format.CSV: f"FORMAT csv, HEADER true, TIMESTAMPFORMAT {_TIMES}",
+        Format.CSV: f"FORMAT csv, HEADER true, TIMESTAMPFORMAT {_TIMES}"
+        + (f", FORCE_QUOTE ({', '.join(map(identifier, always_quoted))})" if always_quoted else ""),
         Format.JSONL: f"FORMAT json, TIMESTAMPFORMAT {_TIMES}",
     }[format_]
 

@@ -4,15 +4,13 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, EINVAL, ENOSPC, ENOSYS, EOPNOTSUPP, EXDEV
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from chronolake import faults
 from chronolake.capture.columns import CDX_RECORDS
@@ -22,12 +20,14 @@ from chronolake.errors import (
     LakeError,
     LakeIncomplete,
     OutputError,
+    QueryTimeout,
     StorageFull,
 )
-from chronolake.lake import Lake, interrupting
+from chronolake.lake import Lake, WholeFiles, interrupting
 from chronolake.oltp import Database
 from chronolake.query import freshness
 from chronolake.query.export import captures
+from chronolake.query.export.csv_files import Appending
 from chronolake.query.export.formats import Format, writer_of
 from chronolake.query.narrowing import narrowed
 from chronolake.query.params import read
@@ -45,6 +45,8 @@ _MORE_ROOM = "Free room, or name a path on another disk."
 _NOT_SO = frozenset({EXDEV, EINVAL, ENOSYS, EOPNOTSUPP})
 #: Writes the rows of a statement with its values to a path; how many.
 _Write = Callable[[str, Mapping[str, Any], Path], int]
+#: Appends the rows of whole files to a path, behind so many rows; how many.
+_Append = Callable[[Path, WholeFiles, int], int]
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,12 @@ class Exporter:
         if fresh.as_of_lsn is None:
             raise LakeIncomplete("it has not followed PostgreSQL yet")
         write = partial(self._write, lake=lake, format_=format_, on_progress=on_progress, stopped=stopped)
+        append = partial(self._append, on_progress=on_progress, stopped=stopped)
         with _until_whole(path, replace=replace) as half:
-            if name == captures.NAME:
+            if name == captures.NAME and format_ is Format.CSV:
+                quoting = partial(write, always_quoted=captures.ALWAYS_QUOTED)
+                rows, as_they_were = self._lines(params, scope, half, quoting, append, lake=lake), 0
+            elif name == captures.NAME:
                 in_folder = format_ is Format.PARQUET and not path.suffix
                 rows, as_they_were = self._captures(
                     params, scope, half, write, lake=lake, in_folder=in_folder
@@ -195,6 +201,56 @@ class Exporter:
             part.unlink()
         return whole.rows + rows, len(whole.paths)
 
+    def _lines(
+        self,
+        params: Mapping[str, Any],
+        scope: Scope,
+        path: Path,
+        write: _Write,
+        append: _Append,
+        *,
+        lake: Lake,
+    ) -> int:
+        """Rows written as CSV: by the engine the header and what is not of whole files; then those of whole files."""
+        values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
+        scope = narrowed(self._database, scope, values)
+        meant = captures.statement(values, scope)
+        bounds = captures.with_text(meant.bounds)
+        whole = WholeFiles(None, (), 0) if bounds is None else lake.whole_files(CDX_RECORDS, bounds)
+        others = captures.statement(values, scope, snapshot_id=whole.snapshot_id, without=whole.paths)
+        rows = write(others.text, others.values, path)
+        return rows + append(path, whole, rows)
+
+    def _append(
+        self,
+        path: Path,
+        whole: WholeFiles,
+        before: int,
+        *,
+        on_progress: Callable[[Progress], None] | None,
+        stopped: Callable[[], bool],
+    ) -> int:
+        if not whole.paths:
+            return 0
+        appending = Appending(path, always_quoted=captures.ALWAYS_QUOTED)
+        timeout_s = self._settings.query.export_timeout_s
+        ends_at = time.monotonic() + timeout_s
+        total = before + whole.rows
+
+        def so_far() -> Progress:
+            return Progress((before + appending.rows) / total, appending.bytes)
+
+        def over() -> bool:
+            return stopped() or time.monotonic() > ends_at
+
+        with _watched(so_far, appending.halt, on_progress, over):
+            done = appending.append(whole.paths, self._settings.duckdb_threads)
+        if stopped():
+            raise ExportStopped("the export was stopped")
+        if not done:
+            raise QueryTimeout(f"the export was stopped after {timeout_s:g} s", timeout_s=timeout_s)
+        return appending.rows
+
     def _question(self, name: str, params: Mapping[str, Any], scope: Scope) -> tuple[str, dict[str, Any]]:
         question = named(name)
         values = read(question.name, question.params, params).model_dump()
@@ -212,14 +268,22 @@ class Exporter:
         format_: Format,
         on_progress: Callable[[Progress], None] | None,
         stopped: Callable[[], bool],
+        always_quoted: Sequence[str] = (),
     ) -> int:
-        with (
-            lake.errors_translated(),
-            lake.cursor() as cursor,
-            interrupting(cursor, self._settings.query.export_timeout_s),
-            _watched(cursor, path, on_progress, stopped),
-        ):
-            return writer_of(format_, self._settings.parquet)(cursor, text, values, path)
+        with lake.errors_translated(), lake.cursor() as cursor:
+
+            def so_far() -> Progress:
+                percent = cursor.query_progress()
+                share = percent / 100 if 0 <= percent <= 100 else None
+                return Progress(share, path.stat().st_size if path.is_file() else 0)
+
+            with (
+                interrupting(cursor, self._settings.query.export_timeout_s),
+                _watched(so_far, cursor.interrupt, on_progress, stopped),
+            ):
+                return writer_of(format_, self._settings.parquet, always_quoted=always_quoted)(
+                    cursor, text, values, path
+                )
 
 
 @contextmanager
@@ -253,26 +317,21 @@ def _until_whole(path: Path, *, replace: bool) -> Iterator[Path]:
 
 @contextmanager
 def _watched(
-    cursor: duckdb.DuckDBPyConnection,
-    path: Path,
+    so_far: Callable[[], Progress],
+    interrupt: Callable[[], None],
     on_progress: Callable[[Progress], None] | None,
     stopped: Callable[[], bool],
 ) -> Iterator[None]:
-    """Tell now and then how far the cursor's statement is, and interrupt it once `stopped` says so.
-
-    A thread of its own does both.
-    """
+    """Tell now and then how far it is, and interrupt it once `stopped` says so. A thread of its own does both."""
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(_LOOK_S):
             if on_progress is not None:
-                percent = cursor.query_progress()
-                share = percent / 100 if 0 <= percent <= 100 else None
-                on_progress(Progress(share, path.stat().st_size if path.is_file() else 0))
+                on_progress(so_far())
             if stopped():
                 # An interrupt between two statements stops neither: it is said again at the next look.
-                cursor.interrupt()
+                interrupt()
 
     watcher = threading.Thread(target=look, name="export-progress", daemon=True)
     watcher.start()
