@@ -58,12 +58,14 @@ def test_rollups_answer_as_the_captures_do(ask, asked, filled, rolled_up):
                 if {"project", "projects"} & set(params) and scope.project_ids == frozenset({first}):
                     continue
                 rolled = ask(name, "auto", scope, **params)
+                if not rolled.meta.rollups:
+                    # The captures answered: that all engines do so alike is asked elsewhere.
+                    continue
+                used.add(name)
+                assert "rollup" in rolled.meta.reason
                 plain = ask(name, "duckdb", scope, **params)
                 assert plain.meta.rollups == []
                 assert [list(row.items()) for row in rolled.rows] == [
                     list(row.items()) for row in plain.rows
                 ], f"{name} {params} {scope} {rolled.meta.rollups}"
-                if rolled.meta.rollups:
-                    used.add(name)
-                    assert "rollup" in rolled.meta.reason
     assert used == rolled_up
