@@ -22,6 +22,8 @@ MOST_WEIGHT = 8.0
 _ESTIMATES_WEIGHT = 0.5
 #: One run may be off by so many times at most, as when the machine was busy with something else.
 _MOST_TIMES = 30.0
+#: And the first by so many, for it finds caches cold: were it believed, no other would come to put it right.
+_FIRST_TIMES = 4.0
 #: Sizes of one class: rows within the square root of ten.
 _CLASSES_OF_TEN = 2
 
@@ -50,12 +52,13 @@ class Learned:
         self, question: str, engine: Engine, estimate: Estimate, ms: float, *, age_s: float = 0.0
     ) -> None:
         """A run of it took so long, `age_s` ago; runs are told of in the order in which they were."""
-        times = min(_MOST_TIMES, max(1 / _MOST_TIMES, ms / estimate.ms))
         metrics.ROUTE_ERROR.labels(engine=engine.value).observe(ms / estimate.ms)
         key = question, engine, _size(estimate)
         now = self._clock.monotonic() - age_s
         with self._lock:
             before = self._records.get(key, _Record()).faded(now)
+            most = _MOST_TIMES if before.weight > _ESTIMATES_WEIGHT else _FIRST_TIMES
+            times = min(most, max(1 / most, ms / estimate.ms))
             weight = min(MOST_WEIGHT, before.weight + 1)
             share = 1 / weight
             self._records[key] = _Record(

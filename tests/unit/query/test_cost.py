@@ -187,6 +187,14 @@ def test_what_one_engine_taught_holds_half_for_the_other(learned):
     assert lake_ms / 17.0 > postgres_ms / 14.0 > 1.5
 
 
+def test_a_first_run_with_cold_caches_is_not_believed_for_long(learned):
+    learned.note("scraping_efficiency", POSTGRES, ESTIMATES[POSTGRES], 14.0 * 100)
+    assert ms(learned, "scraping_efficiency")[1] < 14.0 * 3
+    for _ in range(4):
+        learned.note("scraping_efficiency", POSTGRES, ESTIMATES[POSTGRES], 14.0 * 20)
+    assert ms(learned, "scraping_efficiency")[1] > 14.0 * 10
+
+
 def test_a_record_fades_and_the_newest_runs_count_most(learned, clock):
     for _ in range(100):
         learned.note("q", POSTGRES, ESTIMATES[POSTGRES], 140.0)
