@@ -169,7 +169,7 @@ def test_refreshed_cells_are_those_of_a_rebuild(lake, captures, change, assert_t
     for rollup in ROLLUPS:
         rollups.make(rollup, asked="a test")
     known = 2000
-    for _ in range(25):
+    for _ in range(20):
         match chance.choice(
             ["append", "change", "change", "change", "gone", "compact", "refresh", "truncate"]
         ):

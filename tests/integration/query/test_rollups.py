@@ -53,8 +53,9 @@ def test_rollups_answer_as_the_captures_do(ask, asked, filled, rolled_up):
     scopes = [Scope.everything(), Scope(frozenset({first})), Scope(frozenset({first, second, 999_999}))]
     used = set()
     for name in sorted(rolled_up):
-        for params in asked[name]:
-            for scope in scopes:
+        for number, params in enumerate(asked[name]):
+            # What a scope does is the same however the question is asked.
+            for scope in scopes if number < 2 else scopes[:1]:
                 if {"project", "projects"} & set(params) and scope.project_ids == frozenset({first}):
                     continue
                 rolled = ask(name, "auto", scope, **params)
