@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= $(CURDIR)/.chronolake
-WORKERS ?= 4
+WORKERS ?= 3
 
 .PHONY: help setup demo check test test-chaos test-parity bench lock clean format
 .DEFAULT_GOAL := help
