@@ -22,8 +22,9 @@ MOST_WEIGHT = 8.0
 _ESTIMATES_WEIGHT = 0.5
 #: One run may be off by so many times at most, as when the machine was busy with something else.
 _MOST_TIMES = 30.0
-#: And the first by so many, for it finds caches cold: were it believed, no other would come to put it right.
-_FIRST_TIMES = 4.0
+#: And the first by so many, for it finds caches cold: were it believed, no other would come to put it right. So it is
+#: with what is told of runs of other processes, in whose times there is more than the engine's.
+_TIMES_ON_TRUST = 4.0
 #: Sizes of one class: rows within the square root of ten.
 _CLASSES_OF_TEN = 2
 
@@ -49,15 +50,26 @@ class Learned:
         self._records: dict[tuple[str, Engine, int], _Record] = {}
 
     def note(
-        self, question: str, engine: Engine, estimate: Estimate, ms: float, *, age_s: float = 0.0
+        self,
+        question: str,
+        engine: Engine,
+        estimate: Estimate,
+        ms: float,
+        *,
+        age_s: float = 0.0,
+        told: bool = False,
     ) -> None:
-        """A run of it took so long, `age_s` ago; runs are told of in the order in which they were."""
+        """A run of it took so long, `age_s` ago; runs are told of in the order in which they were.
+
+        Of one that is only `told` of, the time may have the wait for a place and a process's beginning in it.
+        """
         metrics.ROUTE_ERROR.labels(engine=engine.value).observe(ms / estimate.ms)
         key = question, engine, _size(estimate)
         now = self._clock.monotonic() - age_s
         with self._lock:
             before = self._records.get(key, _Record()).faded(now)
-            most = _MOST_TIMES if before.weight > _ESTIMATES_WEIGHT else _FIRST_TIMES
+            known = before.weight > _ESTIMATES_WEIGHT and not told
+            most = _MOST_TIMES if known else _TIMES_ON_TRUST
             times = min(most, max(1 / most, ms / estimate.ms))
             weight = min(MOST_WEIGHT, before.weight + 1)
             share = 1 / weight

@@ -101,7 +101,7 @@ class Weighing:
                 continue
             estimate = self.estimates(*found, fresh).get(engine)
             if estimate is not None:
-                self.learned.note(run.question, engine, estimate, run.elapsed_ms, age_s=run.age_s)
+                self.learned.note(run.question, engine, estimate, run.elapsed_ms, age_s=run.age_s, told=True)
 
     @staticmethod
     def _as_asked(run: searches.Timed) -> tuple[Scanned, dict[str, Any]] | None:

@@ -195,6 +195,12 @@ def test_a_first_run_with_cold_caches_is_not_believed_for_long(learned):
     assert ms(learned, "scraping_efficiency")[1] > 14.0 * 10
 
 
+def test_what_is_told_of_other_processes_is_not_believed_whole(learned):
+    for _ in range(8):
+        learned.note("scraping_efficiency", POSTGRES, ESTIMATES[POSTGRES], 14.0 * 100, told=True)
+    assert 14.0 * 2 < ms(learned, "scraping_efficiency")[1] < 14.0 * 4.1
+
+
 def test_a_record_fades_and_the_newest_runs_count_most(learned, clock):
     for _ in range(100):
         learned.note("q", POSTGRES, ESTIMATES[POSTGRES], 140.0)
