@@ -183,9 +183,7 @@ class Exporter:
         in_folder: bool,
     ) -> tuple[int, int]:
         """Rows written, and files of the lake among the written ones."""
-        values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
-        scope = narrowed(self._database, scope, values)
-        meant = captures.statement(values, scope)
+        values, scope, meant = self._meant(params, scope)
         if not in_folder:
             return write(meant.text, meant.values, path), 0
         path.mkdir()
@@ -201,6 +199,14 @@ class Exporter:
             part.unlink()
         return whole.rows + rows, len(whole.paths)
 
+    def _meant(
+        self, params: Mapping[str, Any], scope: Scope
+    ) -> tuple[dict[str, Any], Scope, captures.CapturesStatement]:
+        """The filter's values, the scope narrowed by them, and the captures that both mean."""
+        values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
+        scope = narrowed(self._database, scope, values)
+        return values, scope, captures.statement(values, scope)
+
     def _lines(
         self,
         params: Mapping[str, Any],
@@ -212,9 +218,7 @@ class Exporter:
         lake: Lake,
     ) -> int:
         """Rows written as CSV: by the engine the header and what is not of whole files; then those of whole files."""
-        values = read(captures.NAME, captures.CapturesFilter, params).model_dump()
-        scope = narrowed(self._database, scope, values)
-        meant = captures.statement(values, scope)
+        values, scope, meant = self._meant(params, scope)
         bounds = captures.with_text(meant.bounds)
         whole = WholeFiles(None, (), 0) if bounds is None else lake.whole_files(CDX_RECORDS, bounds)
         others = captures.statement(values, scope, snapshot_id=whole.snapshot_id, without=whole.paths)
